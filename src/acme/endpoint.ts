@@ -1,0 +1,94 @@
+import type { KeyObject } from 'node:crypto'
+import type { DirectoryConfig } from '../config/schema.ts'
+import type { Enrollment } from '../enrollment/enrollment.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { RequestId } from '../lib/ids.ts'
+import type { Random } from '../lib/random.ts'
+import type { Logger } from '../observe/log.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import type { Policy } from '../policy/decision.ts'
+import type { Revocation } from '../revocation/revocation.ts'
+import type { AccountRecord, Jwk, ProfileSnapshot } from '../store/records.ts'
+import type { Store } from '../store/store.ts'
+import type { ValidationRunner } from '../validation/runner.ts'
+import type { DirectoryUrls } from './urls.ts'
+import type { WrappedKeys } from './eab-key.ts'
+import type { NonceService } from './nonce.ts'
+
+/** One ACME directory (`/acme/<name>/directory`) with its own settings. */
+export interface AcmeDirectory {
+  readonly name: string
+  readonly config: DirectoryConfig
+  readonly urls: DirectoryUrls
+  readonly policy: Policy
+  /** The profile that a new order of this directory gets, as it is now. */
+  readonly profile: ProfileSnapshot
+}
+
+/** What endpoints work with; handed in by `app/`. */
+export interface AcmeServices {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly nonces: NonceService
+  readonly enrollment: Enrollment
+  readonly validation: ValidationRunner
+  readonly revocation: Revocation
+  /** Unwraps EAB MAC keys. */
+  readonly wrappedKeys: WrappedKeys
+  readonly metrics: Metrics
+  readonly log: Logger
+  /** Chains to serve after a leaf of this issuer: the default one first, then the alternates. PEM, without the root. */
+  chainsPem(issuerId: string): readonly string[] | undefined
+  readonly settings: {
+    readonly maxContacts: number
+    readonly identifiersPerOrder: number
+    readonly orderLifetimeSeconds: number
+    readonly pendingAuthorizationLifetimeSeconds: number
+    readonly validAuthorizationLifetimeSeconds: number
+    readonly sharePendingSeconds: number
+    readonly acceptPaddedBase64: boolean
+    readonly allowCertificateGet: boolean
+  }
+}
+
+/** A JSON object from outside: no prototype, no duplicate members, depth at most 8 (KF-B04, KF-F12). */
+export type JsonObject = { readonly [member: string]: JsonValue }
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject
+
+/**
+ * A request whose JWS was verified, whose nonce is spent and whose `url` matched. Only `jws/authenticate.ts`
+ * makes one.
+ */
+export interface AuthenticatedRequest {
+  readonly requestId: RequestId
+  readonly directory: AcmeDirectory
+  /** The URL the request was made for, as handed out. */
+  readonly url: string
+  /** Path parameters, still untrusted text. */
+  readonly params: Readonly<Record<string, string>>
+  readonly query: URLSearchParams
+  readonly accept: string | undefined
+  /** `''` is POST-as-GET (RFC 8555 §6.3); otherwise a JSON object. */
+  readonly payload: '' | JsonObject
+  /** Exactly one of the two, as the endpoint's row in `routes.ts` demands. */
+  readonly signer:
+    | { readonly kind: 'account'; readonly account: AccountRecord }
+    | { readonly kind: 'key'; readonly jwk: Jwk; readonly thumbprint: string; readonly spkiDer: Buffer; readonly key: KeyObject }
+  /** The `externalAccountBinding` and key-change inner JWS compare with these. */
+  readonly log: Logger
+}
+
+/** What an endpoint answers; `respond.ts` adds nonce, index link and headers that every answer has. */
+export interface AcmeResponse {
+  readonly status: 200 | 201 | 204
+  readonly location?: string
+  /** Beside `rel="index"`; one header line each (CQ-T12). */
+  readonly links?: readonly { readonly url: string; readonly rel: 'up' | 'alternate' | 'next' | 'terms-of-service' }[]
+  readonly retryAfterSeconds?: number
+  /** JSON when an object; absent for an empty body. */
+  readonly body?: object | { readonly contentType: string; readonly bytes: Buffer }
+}
+
+/** Handles one resource. Refusals are thrown as `AcmeError`; anything else thrown becomes `serverInternal`. */
+export type Endpoint = (request: AuthenticatedRequest, services: AcmeServices) => Promise<AcmeResponse>

@@ -1,0 +1,41 @@
+import type { OrderId } from '../lib/ids.ts'
+import type { Identifier } from '../lib/identifier.ts'
+import type { Decision, Requester } from '../policy/decision.ts'
+import type { CertificateRecord, ProfileSnapshot } from '../store/records.ts'
+import type { SubjectPublicKey } from '../x509/spki.ts'
+
+/**
+ * The single road to a certificate. A front end brings who asks, what was proven, and a public key whose private
+ * half the requester showed to hold; nothing else of a CSR comes this far (KF-C08).
+ */
+export interface EnrollmentRequest {
+  readonly requestId: string
+  readonly requester: Requester
+  /** Proven identifiers, already normal; they become the SAN, in this order. */
+  readonly identifiers: readonly Identifier[]
+  readonly publicKey: SubjectPublicKey
+  readonly profile: ProfileSnapshot
+  readonly notBefore?: Date
+  readonly notAfter?: Date
+  /** The ACME order to claim; absent for the server's own certificate. `csrSha256` tells a repeat from another CSR. */
+  readonly order?: { readonly id: OrderId; readonly directory: string; readonly accountId: string; readonly csrSha256: string }
+}
+
+export type EnrollmentResult =
+  | { readonly outcome: 'issued'; readonly certificate: CertificateRecord }
+  /** Claimed and stored, but the signer has not answered yet; `resume` or the running attempt will end it. */
+  | { readonly outcome: 'processing' }
+  /** Policy said no; nothing was claimed. */
+  | { readonly outcome: 'refused'; readonly decision: Decision }
+  /** Well-formed but impossible as asked: names, key or times; nothing was claimed. `detail` is for the requester. */
+  | { readonly outcome: 'unacceptable'; readonly about: 'key' | 'validity' | 'names'; readonly detail: string }
+  /** The order was not ready when the claim was made: somebody else claimed it, it expired, or its account ended. */
+  | { readonly outcome: 'not-ready' }
+  /** Claimed, then failed for good; the order is invalid and holds the error. */
+  | { readonly outcome: 'failed' }
+
+export interface Enrollment {
+  enroll(request: EnrollmentRequest): Promise<EnrollmentResult>
+  /** Finishes or gives up what a crash or an unreachable signer left between the two commits (KF-E01, KF-E13). Returns how many. */
+  resume(): Promise<number>
+}

@@ -1,0 +1,50 @@
+import type { Random } from './random.ts'
+
+/** Each kind of id is a type of its own, so that an account id cannot stand where an order id goes. */
+declare const kind: unique symbol
+type Id<Kind extends string> = string & { readonly [kind]: Kind }
+
+export type AccountId = Id<'account'>
+export type OrderId = Id<'order'>
+export type AuthorizationId = Id<'authorization'>
+export type ChallengeId = Id<'challenge'>
+export type EabKeyId = Id<'eab-key'>
+export type RequestId = Id<'request'>
+
+const PREFIX = {
+  account: 'acc',
+  order: 'ord',
+  authorization: 'azr',
+  challenge: 'chl',
+  'eab-key': 'eab',
+  request: 'req',
+} as const
+
+interface IdOf {
+  account: AccountId
+  order: OrderId
+  authorization: AuthorizationId
+  challenge: ChallengeId
+  'eab-key': EabKeyId
+  request: RequestId
+}
+
+/**
+ * Makes an id: a readable prefix and 128 random bits (RFC 8555 §10.5, unguessable URLs), e.g. `ord_2ZkX…`.
+ * Always 4 + 22 characters of the base64url alphabet.
+ */
+export function newId<K extends keyof IdOf>(random: Random, of: K): IdOf[K] {
+  return `${PREFIX[of]}_${random.bytes(16).toString('base64url')}` as IdOf[K]
+}
+
+/** The id if `text` has the form of one, else undefined. Lets a hostile URL end as "not found" without a query. */
+export function parseId<K extends keyof IdOf>(of: K, text: string): IdOf[K] | undefined {
+  const prefix = PREFIX[of]
+  if (text.length !== 26 || !text.startsWith(`${prefix}_`)) return undefined
+  for (let i = 4; i < 26; i++) {
+    const c = text.charCodeAt(i)
+    const ok = (c >= 48 && c <= 57) || (c >= 65 && c <= 90) || (c >= 97 && c <= 122) || c === 45 || c === 95
+    if (!ok) return undefined
+  }
+  return text as IdOf[K]
+}

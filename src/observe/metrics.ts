@@ -1,0 +1,39 @@
+/** Metrics as the rooms see them: each name stands once, in the tables below. */
+export interface Metrics {
+  count(name: CounterName, labels?: Readonly<Record<string, string>>, by?: number): void
+  observe(name: HistogramName, seconds: number, labels?: Readonly<Record<string, string>>): void
+  set(name: GaugeName, value: number, labels?: Readonly<Record<string, string>>): void
+}
+
+/** Name, help and labels of every metric; label values come from small closed sets, never from requesters. */
+export const COUNTERS = {
+  chancery_acme_requests_total: { help: 'ACME requests answered', labels: ['endpoint', 'status'] },
+  chancery_acme_problems_total: { help: 'Problem documents sent', labels: ['type'] },
+  chancery_nonces_total: { help: 'Nonces presented', labels: ['outcome'] },
+  chancery_orders_total: { help: 'Orders by event', labels: ['event'] },
+  chancery_validations_total: { help: 'Validations ended', labels: ['type', 'outcome'] },
+  chancery_certificates_issued_total: { help: 'Certificates issued', labels: ['profile'] },
+  chancery_certificates_revoked_total: { help: 'Certificates revoked', labels: ['reason'] },
+  chancery_crl_builds_total: { help: 'CRL builds', labels: ['outcome'] },
+  chancery_signatures_total: { help: 'Uses of an issuing key', labels: ['purpose'] },
+  chancery_padded_base64_total: { help: 'Payload fields accepted with base64 padding', labels: ['field'] },
+  chancery_rows_deleted_total: { help: 'Rows deleted by retention', labels: [] },
+} as const
+
+export const HISTOGRAMS = {
+  chancery_http_request_seconds: { help: 'Time from request to answer', labels: ['endpoint'] },
+  chancery_validation_seconds: { help: 'Time of one validation', labels: ['type'] },
+  chancery_store_commit_seconds: { help: 'Time of one commit', labels: [] },
+} as const
+
+export const GAUGES = {
+  chancery_validation_jobs: { help: 'Validation jobs not ended', labels: [] },
+  chancery_crl_next_update_timestamp_seconds: { help: 'nextUpdate of the newest CRL', labels: ['issuer'] },
+  chancery_certificate_not_after_timestamp_seconds: { help: 'Expiry of our own certificates', labels: ['certificate'] },
+  chancery_event_loop_delay_p99_seconds: { help: 'Event loop delay, 99th percentile since the last scrape', labels: [] },
+  chancery_store_rows: { help: 'Rows per table', labels: ['table'] },
+} as const
+
+export type CounterName = keyof typeof COUNTERS
+export type HistogramName = keyof typeof HISTOGRAMS
+export type GaugeName = keyof typeof GAUGES

@@ -1,0 +1,193 @@
+import type { AccountId, AuthorizationId, ChallengeId, EabKeyId, OrderId } from '../lib/ids.ts'
+import type { Identifier } from '../lib/identifier.ts'
+
+/**
+ * What the store keeps: facts and instants only. No status is stored; `acme/state/` computes it from these and
+ * the clock. All records are read-only values; a change goes through a method of the store.
+ */
+
+/** A public key as a JSON Web Key (RFC 7517) in canonical form: required members only, RFC 7638 order. */
+export type Jwk =
+  | { readonly kty: 'EC'; readonly crv: 'P-256' | 'P-384' | 'P-521'; readonly x: string; readonly y: string }
+  | { readonly kty: 'RSA'; readonly n: string; readonly e: string }
+  | { readonly kty: 'OKP'; readonly crv: 'Ed25519'; readonly x: string }
+
+/** A problem as it was decided, ready for rendering (RFC 8555 §6.7). `type` is the name without the URN prefix. */
+export interface StoredProblem {
+  readonly type: string
+  readonly detail: string
+  readonly status: number
+  readonly subproblems?: readonly { readonly type: string; readonly detail: string; readonly identifier?: Identifier }[]
+}
+
+export interface AccountRecord {
+  readonly id: AccountId
+  readonly directory: string
+  readonly jwk: Jwk
+  /** RFC 7638 SHA-256 thumbprint of `jwk`, base64url. Unique within a directory. */
+  readonly thumbprint: string
+  /** Hex SHA-256 of the key's SPKI DER, so that a CSR can be compared with every account key. */
+  readonly spkiSha256: string
+  readonly contact: readonly string[]
+  readonly termsAgreedAt?: Date
+  /** The verified externalAccountBinding object, echoed unchanged (RFC 8555 §7.3.4), and the key that made it. */
+  readonly externalAccountBinding?: unknown
+  readonly eabKeyId?: EabKeyId
+  readonly createdAt: Date
+  readonly deactivatedAt?: Date
+  /** Server-initiated deactivation. */
+  readonly revokedAt?: Date
+}
+
+export interface EabKeyRecord {
+  readonly id: EabKeyId
+  readonly directory: string
+  /** The MAC key, wrapped by the state folder's storage key; plain bytes never reach the database. */
+  readonly wrappedMacKey: Buffer
+  readonly label: string
+  readonly createdAt: Date
+  readonly expiresAt: Date
+  readonly usedAt?: Date
+  readonly usedBy?: AccountId
+  readonly revokedAt?: Date
+}
+
+/** The profile as it was when the order was made; used to the order's end (KF-C05). JSON-safe. */
+export interface ProfileSnapshot {
+  readonly name: string
+  /** Default and maximum lifetime in seconds. */
+  readonly lifetimeSeconds: number
+  readonly maxLifetimeSeconds: number
+  /** How far notBefore lies before the moment of signing, in seconds; total length is unchanged. */
+  readonly backdateSeconds: number
+  readonly extendedKeyUsages: readonly ('serverAuth' | 'clientAuth')[]
+  /** `empty`: no subject and critical SAN. `commonName`: the first dns SAN of at most 64 characters. */
+  readonly subject: 'empty' | 'commonName'
+  /** The issuing CA by its name in the state folder. */
+  readonly issuer: string
+}
+
+export interface OrderRecord {
+  readonly id: OrderId
+  readonly directory: string
+  readonly accountId: AccountId
+  /** In the order in which the client named them, de-duplicated; wildcards as `*.name`. */
+  readonly identifiers: readonly Identifier[]
+  readonly profile: ProfileSnapshot
+  readonly notBefore?: Date
+  readonly notAfter?: Date
+  readonly createdAt: Date
+  readonly expiresAt: Date
+  /** Set when a finalize was accepted; `csrSha256` (hex) tells a repeat from another CSR. */
+  readonly processingAt?: Date
+  readonly csrSha256?: string
+  /** Serial (lower-case hex) of the issued certificate. */
+  readonly certificateSerial?: string
+  readonly failedAt?: Date
+  readonly error?: StoredProblem
+}
+
+export interface ChallengeRecord {
+  readonly id: ChallengeId
+  readonly authorizationId: AuthorizationId
+  readonly type: ChallengeType
+  readonly token: string
+  /** Set when the client answered; the key authorization is fixed at that moment (RFC 8555 §7.3.5). */
+  readonly respondedAt?: Date
+  readonly keyAuthorization?: string
+  readonly validatedAt?: Date
+  readonly failedAt?: Date
+  readonly error?: StoredProblem
+}
+
+export type ChallengeType = 'http-01' | 'dns-01' | 'tls-alpn-01'
+
+export interface AuthorizationRecord {
+  readonly id: AuthorizationId
+  readonly directory: string
+  readonly accountId: AccountId
+  /** Without `*.`; see `wildcard`. */
+  readonly identifier: Identifier
+  readonly wildcard: boolean
+  /** Part of the key of reuse (KF-A07). */
+  readonly profile: string
+  readonly createdAt: Date
+  /** While pending, when the offer ends; once valid, when the proof ends. */
+  readonly expiresAt: Date
+  readonly deactivatedAt?: Date
+  readonly revokedAt?: Date
+  /** At least one; in the order of creation. */
+  readonly challenges: readonly ChallengeRecord[]
+}
+
+/** An order with everything its status is computed from. `authorizations` are in the order of the identifiers. */
+export interface OrderWithAuthorizations {
+  readonly order: OrderRecord
+  readonly authorizations: readonly AuthorizationRecord[]
+}
+
+/** One queued proof of control: a row with a lease, so that it survives the process that works on it. */
+export interface ValidationJob {
+  readonly challenge: ChallengeRecord
+  readonly authorization: AuthorizationRecord
+  /** Queries already made and failed. */
+  readonly attempts: number
+  /** When the client's response was accepted; bounds the time spent. */
+  readonly startedAt: Date
+}
+
+export type RevocationReason = 0 | 1 | 3 | 4 | 5 | 9
+
+export interface CertificateRecord {
+  /** Lower-case hex of the serial's content octets, an even number of digits. */
+  readonly serial: string
+  /** Id of the issuing CA: hex of its subjectKeyIdentifier. Key of the record is issuer + serial (KF-D08). */
+  readonly issuerId: string
+  /** Absent for the server's own certificate. */
+  readonly orderId?: OrderId
+  readonly accountId?: AccountId
+  readonly directory?: string
+  readonly identifiers: readonly Identifier[]
+  readonly profile: ProfileSnapshot
+  readonly spkiSha256: string
+  readonly notBefore: Date
+  readonly notAfter: Date
+  /** The bytes committed before the key was used (KF-E01). */
+  readonly tbsDer: Buffer
+  readonly reservedAt: Date
+  /** Present once signed, verified and stored. */
+  readonly certificateDer?: Buffer
+  readonly issuedAt?: Date
+  /** Set when a reservation was given up and will never be signed. */
+  readonly abandonedAt?: Date
+  readonly revokedAt?: Date
+  readonly revocationReason?: RevocationReason
+}
+
+export interface CrlRecord {
+  readonly issuerId: string
+  /** Strictly rising per issuer. */
+  readonly number: bigint
+  readonly thisUpdate: Date
+  readonly nextUpdate: Date
+  readonly crlDer: Buffer
+}
+
+export interface RevokedEntry {
+  readonly serial: string
+  readonly revokedAt: Date
+  readonly reason: RevocationReason
+}
+
+/** One line of the audit trail. Written in the transaction of the thing it tells of. */
+export interface AuditEvent {
+  readonly at: Date
+  readonly event: string
+  readonly requestId?: string
+  readonly directory?: string
+  readonly accountId?: string
+  readonly orderId?: string
+  readonly serial?: string
+  /** JSON-safe; never holds tokens, keys or MACs. */
+  readonly data: Readonly<Record<string, unknown>>
+}

@@ -1,0 +1,16 @@
+import type { ValidationJob } from '../store/records.ts'
+
+/** Proves control off the request path. Jobs are rows (KF-E13); this runs those leased to this process. */
+export interface ValidationRunner {
+  /** The lease owner name of this process and how long its leases last, for `ValidationJobStore.enqueue`. */
+  readonly owner: string
+  readonly leaseSeconds: number
+  /** Runs a job that was just enqueued and is leased to `owner`; returns at once, and never throws. */
+  run(job: ValidationJob): void
+  /** A client repeated its response: tries a waiting job now. */
+  hasten(job: { challengeId: string }): void
+  /** Begins to look for jobs left by a dead process or waiting for a retry. */
+  start(): void
+  /** Stops taking jobs, aborts queries under way (their rows stay, and are taken up after the lease), resolves when quiet. */
+  stop(): Promise<void>
+}
