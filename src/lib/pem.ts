@@ -26,13 +26,15 @@ export function decodePem(text: string): PemBlock[] {
     const where = `PEM line ${index + 1}`
     if (label === undefined) {
       if (line === '') continue
-      if (!line.startsWith('-----BEGIN ') || !line.endsWith('-----')) throw new Error(`${where}: text outside of a PEM block`)
+      if (!line.startsWith('-----BEGIN ') || !line.endsWith('-----'))
+        throw new Error(`${where}: text outside of a PEM block`)
       label = line.slice(11, -5)
       body = ''
     } else if (line.startsWith('-----END ')) {
       if (line !== `-----END ${label}-----`) throw new Error(`${where}: the block began as ${label}`)
       const der = Buffer.from(body, 'base64')
-      if (der.length === 0 || der.toString('base64') !== body) throw new Error(`${where}: the body is not canonical base64`)
+      if (der.length === 0 || der.toString('base64') !== body)
+        throw new Error(`${where}: the body is not canonical base64`)
       blocks.push({ label, der })
       label = undefined
     } else {
