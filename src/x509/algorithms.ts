@@ -3,12 +3,36 @@
  * `algorithmIdentifierHex` is the whole DER AlgorithmIdentifier, copied as it stands into what is signed.
  */
 export const SIGNATURE_ALGORITHMS = {
-  'ecdsa-with-SHA256': { oid: '1.2.840.10045.4.3.2', algorithmIdentifierHex: '300a06082a8648ce3d040302', hash: 'sha256' }, // RFC 5758 §3.2
-  'ecdsa-with-SHA384': { oid: '1.2.840.10045.4.3.3', algorithmIdentifierHex: '300a06082a8648ce3d040303', hash: 'sha384' },
-  'ecdsa-with-SHA512': { oid: '1.2.840.10045.4.3.4', algorithmIdentifierHex: '300a06082a8648ce3d040304', hash: 'sha512' },
-  sha256WithRSAEncryption: { oid: '1.2.840.113549.1.1.11', algorithmIdentifierHex: '300d06092a864886f70d01010b0500', hash: 'sha256' }, // RFC 4055 §5
-  sha384WithRSAEncryption: { oid: '1.2.840.113549.1.1.12', algorithmIdentifierHex: '300d06092a864886f70d01010c0500', hash: 'sha384' },
-  sha512WithRSAEncryption: { oid: '1.2.840.113549.1.1.13', algorithmIdentifierHex: '300d06092a864886f70d01010d0500', hash: 'sha512' },
+  'ecdsa-with-SHA256': {
+    oid: '1.2.840.10045.4.3.2',
+    algorithmIdentifierHex: '300a06082a8648ce3d040302',
+    hash: 'sha256',
+  }, // RFC 5758 §3.2
+  'ecdsa-with-SHA384': {
+    oid: '1.2.840.10045.4.3.3',
+    algorithmIdentifierHex: '300a06082a8648ce3d040303',
+    hash: 'sha384',
+  },
+  'ecdsa-with-SHA512': {
+    oid: '1.2.840.10045.4.3.4',
+    algorithmIdentifierHex: '300a06082a8648ce3d040304',
+    hash: 'sha512',
+  },
+  sha256WithRSAEncryption: {
+    oid: '1.2.840.113549.1.1.11',
+    algorithmIdentifierHex: '300d06092a864886f70d01010b0500',
+    hash: 'sha256',
+  }, // RFC 4055 §5
+  sha384WithRSAEncryption: {
+    oid: '1.2.840.113549.1.1.12',
+    algorithmIdentifierHex: '300d06092a864886f70d01010c0500',
+    hash: 'sha384',
+  },
+  sha512WithRSAEncryption: {
+    oid: '1.2.840.113549.1.1.13',
+    algorithmIdentifierHex: '300d06092a864886f70d01010d0500',
+    hash: 'sha512',
+  },
   Ed25519: { oid: '1.3.101.112', algorithmIdentifierHex: '300506032b6570', hash: undefined }, // RFC 8410 §3
 } as const satisfies Record<string, { oid: string; algorithmIdentifierHex: string; hash: string | undefined }>
 

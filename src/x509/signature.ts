@@ -1,0 +1,39 @@
+import { KeyObject, verify } from 'node:crypto'
+import { findSignatureAlgorithm } from './algorithm-identifier.ts'
+import { SIGNATURE_ALGORITHMS, type SignatureAlgorithmName } from './algorithms.ts'
+import type { Signed } from './signed.ts'
+import type { SubjectPublicKey } from './spki.ts'
+
+/**
+ * Whether `key` made the signature, over the bytes as they were received (KF-C15). False for an algorithm outside of
+ * `SIGNATURE_ALGORITHMS`, so for SHA-1 and MD5 (KF-C14), and for one that is not the key's own. Never throws.
+ */
+export function verifySignature(signed: Signed, key: KeyObject | SubjectPublicKey): boolean {
+  const algorithm = findSignatureAlgorithm(signed.signatureAlgorithmOid)
+  if (algorithm === undefined) return false
+  try {
+    const keyObject = key instanceof KeyObject ? key : key.key
+    if (keyObject.asymmetricKeyType !== keyTypeOf(algorithm)) return false
+    return verify(SIGNATURE_ALGORITHMS[algorithm].hash, signed.tbsDer, keyObject, signed.signature)
+  } catch {
+    return false
+  }
+}
+
+/** Node's name of the key type that goes with an algorithm. An RSA key under an ECDSA OID would verify as RSA. */
+function keyTypeOf(algorithm: SignatureAlgorithmName): string {
+  switch (algorithm) {
+    case 'ecdsa-with-SHA256':
+    case 'ecdsa-with-SHA384':
+    case 'ecdsa-with-SHA512':
+      return 'ec'
+    case 'sha256WithRSAEncryption':
+    case 'sha384WithRSAEncryption':
+    case 'sha512WithRSAEncryption':
+      return 'rsa'
+    case 'Ed25519':
+      return 'ed25519'
+    default:
+      return algorithm satisfies never
+  }
+}
