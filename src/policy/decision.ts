@@ -24,7 +24,16 @@ export type RequestedName = Identifier | { readonly type: 'email' | 'uri' | 'oth
 /** One reason of a decision: the rule that spoke, and a sentence the requester may read. */
 export interface Reason {
   readonly rule: string
-  readonly code: 'name-not-allowed' | 'name-denied' | 'name-type' | 'key' | 'profile' | 'lifetime' | 'usage' | 'unavailable' | 'allowed'
+  readonly code:
+    | 'name-not-allowed'
+    | 'name-denied'
+    | 'name-type'
+    | 'key'
+    | 'profile'
+    | 'lifetime'
+    | 'usage'
+    | 'unavailable'
+    | 'allowed'
   readonly detail: string
   readonly name?: RequestedName
 }

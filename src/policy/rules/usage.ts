@@ -1,0 +1,30 @@
+import { quote } from '../../lib/quote.ts'
+import type { ProfileTable } from './profile.ts'
+import type { RequestRule } from './rule.ts'
+
+/** RFC 5280 §4.2.1.12; a request may use the name or the object identifier. */
+const NAME_OF_OID: ReadonlyMap<string, string> = new Map([
+  ['1.3.6.1.5.5.7.3.1', 'serverAuth'],
+  ['1.3.6.1.5.5.7.3.2', 'clientAuth'],
+])
+
+/**
+ * Extended key usages are some of the profile's, and never none: a certificate without them is good for any use.
+ * An unknown profile is for the profile rule to refuse.
+ */
+export function usage(profiles: ProfileTable): RequestRule {
+  return ({ profile, stage, extendedKeyUsages }) => {
+    const facts = profiles.get(profile)
+    if (facts === undefined) return []
+    if (extendedKeyUsages === undefined && stage === 'order') return []
+    const fault = faultOf(extendedKeyUsages ?? [], facts.extendedKeyUsages)
+    const detail = `${fault}; ask for ${facts.extendedKeyUsages.join(', ')}`
+    return fault === undefined ? [] : [{ rule: `profiles.${profile}.extendedKeyUsages`, code: 'usage', detail }]
+  }
+}
+
+function faultOf(usages: readonly string[], allowed: readonly string[]): string | undefined {
+  if (usages.length === 0) return 'There is no extended key usage'
+  const bad = usages.find((text) => !allowed.includes(NAME_OF_OID.get(text) ?? text))
+  return bad === undefined ? undefined : `The extended key usage ${quote(bad)} is not of this profile`
+}
