@@ -1,5 +1,5 @@
-import type { AccountId, AuthorizationId, ChallengeId, EabKeyId, OrderId } from '../lib/ids.ts'
 import type { Identifier } from '../lib/identifier.ts'
+import type { AccountId, AuthorizationId, ChallengeId, EabKeyId, OrderId } from '../lib/ids.ts'
 
 /**
  * What the store keeps: facts and instants only. No status is stored; `acme/state/` computes it from these and

@@ -1,7 +1,19 @@
 import type { AccountId, AuthorizationId, ChallengeId, EabKeyId, OrderId } from '../lib/ids.ts'
 import type {
-  AccountRecord, AuditEvent, AuthorizationRecord, CertificateRecord, ChallengeRecord, CrlRecord, EabKeyRecord, Jwk,
-  OrderRecord, OrderWithAuthorizations, RevocationReason, RevokedEntry, StoredProblem, ValidationJob,
+  AccountRecord,
+  AuditEvent,
+  AuthorizationRecord,
+  CertificateRecord,
+  ChallengeRecord,
+  CrlRecord,
+  EabKeyRecord,
+  Jwk,
+  OrderRecord,
+  OrderWithAuthorizations,
+  RevocationReason,
+  RevokedEntry,
+  StoredProblem,
+  ValidationJob,
 } from './records.ts'
 
 /**
@@ -59,9 +71,18 @@ export interface AccountStore {
   /** True when any account of any directory, whatever its status, has this key (RFC 8555 §11.1). */
   isAccountKey(spkiSha256: string): Promise<boolean>
   /** Replaces the contacts of a valid account; undefined when there is none. */
-  updateContact(directory: string, id: AccountId, contact: readonly string[], audit: AuditEvent): Promise<AccountRecord | undefined>
+  updateContact(
+    directory: string,
+    id: AccountId,
+    contact: readonly string[],
+    audit: AuditEvent,
+  ): Promise<AccountRecord | undefined>
   /** Deactivates for good, and fails the account's unfinished orders with `error`. Repeating it changes nothing. */
-  deactivate(directory: string, id: AccountId, options: { now: Date; error: StoredProblem; audit: AuditEvent }): Promise<AccountRecord | undefined>
+  deactivate(
+    directory: string,
+    id: AccountId,
+    options: { now: Date; error: StoredProblem; audit: AuditEvent },
+  ): Promise<AccountRecord | undefined>
   /**
    * Compare-and-set of the key: replaces it only while the current thumbprint is `oldThumbprint` and the account
    * is valid (`stale` otherwise). `conflict` names the account that already holds the new key.
@@ -70,7 +91,11 @@ export interface AccountStore {
     directory: string,
     id: AccountId,
     change: { oldThumbprint: string; jwk: Jwk; thumbprint: string; spkiSha256: string; audit: AuditEvent },
-  ): Promise<{ outcome: 'changed'; account: AccountRecord } | { outcome: 'conflict'; accountId: AccountId } | { outcome: 'stale' }>
+  ): Promise<
+    | { outcome: 'changed'; account: AccountRecord }
+    | { outcome: 'conflict'; accountId: AccountId }
+    | { outcome: 'stale' }
+  >
 }
 
 export interface EabKeyStore {
@@ -93,7 +118,12 @@ export interface OrderStore {
    */
   create(
     order: OrderRecord,
-    links: { authorizationIds: readonly AuthorizationId[]; newAuthorizations: readonly AuthorizationRecord[]; now: Date; audit: AuditEvent },
+    links: {
+      authorizationIds: readonly AuthorizationId[]
+      newAuthorizations: readonly AuthorizationRecord[]
+      now: Date
+      audit: AuditEvent
+    },
   ): Promise<'created' | 'stale'>
   find(directory: string, accountId: AccountId, id: OrderId): Promise<OrderWithAuthorizations | undefined>
   /** For work that is not on behalf of an account (recovery, `explain`). */
@@ -123,20 +153,31 @@ export interface ReuseKey {
 export interface AuthorizationStore {
   create(authorization: AuthorizationRecord, audit: AuditEvent): Promise<void>
   find(directory: string, accountId: AccountId, id: AuthorizationId): Promise<AuthorizationRecord | undefined>
-  findChallenge(directory: string, accountId: AccountId, id: ChallengeId): Promise<{ challenge: ChallengeRecord; authorization: AuthorizationRecord } | undefined>
+  findChallenge(
+    directory: string,
+    accountId: AccountId,
+    id: ChallengeId,
+  ): Promise<{ challenge: ChallengeRecord; authorization: AuthorizationRecord } | undefined>
   /**
    * For each key, the authorization to reuse or undefined: a valid one whose proof lasts beyond `now`, else a
    * pending one that no challenge of which was answered and that was created after `pendingSince`.
    */
-  findReusable(keys: readonly ReuseKey[], options: { now: Date; pendingSince: Date }): Promise<(AuthorizationRecord | undefined)[]>
+  findReusable(
+    keys: readonly ReuseKey[],
+    options: { now: Date; pendingSince: Date },
+  ): Promise<(AuthorizationRecord | undefined)[]>
   /** All valid, unexpired authorizations of the account for these names (RFC 8555 §7.6), any profile. */
   findValid(
-    directory: string, accountId: AccountId,
-    names: readonly { identifier: { type: 'dns' | 'ip'; value: string }; wildcard: boolean }[], now: Date,
+    directory: string,
+    accountId: AccountId,
+    names: readonly { identifier: { type: 'dns' | 'ip'; value: string }; wildcard: boolean }[],
+    now: Date,
   ): Promise<AuthorizationRecord[]>
   /** Deactivates, and fails unfinished orders that hold it with `error`. Repeating it changes nothing. */
   deactivate(
-    directory: string, accountId: AccountId, id: AuthorizationId,
+    directory: string,
+    accountId: AccountId,
+    id: AuthorizationId,
     options: { now: Date; error: StoredProblem; audit: AuditEvent },
   ): Promise<AuthorizationRecord | undefined>
 }
@@ -155,15 +196,27 @@ export interface ValidationJobStore {
   lease(options: { now: Date; owner: string; leaseUntil: Date; limit: number }): Promise<ValidationJob[]>
   /** Puts a job back after a failed query, due at `runAt`, one attempt more. Ignored when the lease was lost. */
   retry(challengeId: ChallengeId, options: { owner: string; runAt: Date; error: StoredProblem }): Promise<void>
+  /** Gives these leases back, as far as `owner` has them, so that another process can go on at once (KF-E13). */
+  release(challengeIds: readonly ChallengeId[], owner: string): Promise<void>
   /** Makes a waiting job due now (a client's repeated response, RFC 8555 §8.2). */
   hasten(challengeId: ChallengeId, now: Date): Promise<void>
   /**
    * Ends the job: challenge and authorization become valid until `expiresAt`, in one transaction. `discarded`
-   * when challenge or authorization became final, expired or its account was deactivated meanwhile (§13).
+   * when challenge or authorization became final, expired or its account was deactivated meanwhile (§13), and when
+   * the job is not leased to `owner` any more.
    */
-  succeed(challengeId: ChallengeId, options: { now: Date; expiresAt: Date; audit: AuditEvent }): Promise<'done' | 'discarded'>
-  /** Ends the job: challenge and authorization become invalid and unfinished orders that hold it fail with `orderError`. */
-  fail(challengeId: ChallengeId, options: { now: Date; error: StoredProblem; orderError: StoredProblem; audit: AuditEvent }): Promise<'done' | 'discarded'>
+  succeed(
+    challengeId: ChallengeId,
+    options: { owner: string; now: Date; expiresAt: Date; audit: AuditEvent },
+  ): Promise<'done' | 'discarded'>
+  /**
+   * Ends the job: challenge and authorization become invalid and unfinished orders that hold it fail with `orderError`.
+   * `discarded` as for `succeed`.
+   */
+  fail(
+    challengeId: ChallengeId,
+    options: { owner: string; now: Date; error: StoredProblem; orderError: StoredProblem; audit: AuditEvent },
+  ): Promise<'done' | 'discarded'>
   /** Jobs not ended, for metrics. */
   count(): Promise<number>
 }
@@ -177,19 +230,26 @@ export interface CertificateStore {
    *   every authorization valid and unexpired, account valid; KF-B24, KF-E04)
    * - `serial-taken`: plan again with another serial (KF-C02)
    */
-  begin(certificate: CertificateRecord, options: { now: Date; csrSha256?: string; audit: AuditEvent }): Promise<'begun' | 'not-ready' | 'serial-taken'>
+  begin(
+    certificate: CertificateRecord,
+    options: { now: Date; csrSha256?: string; audit: AuditEvent },
+  ): Promise<'begun' | 'not-ready' | 'serial-taken'>
   /** The commit after signing: certificate, order state and audit together. `unknown` when there is no open reservation. */
   complete(
     key: { issuerId: string; serial: string },
     options: { certificateDer: Buffer; now: Date; audit: AuditEvent },
   ): Promise<'completed' | 'unknown'>
   /** Gives a reservation up and fails its order: the serial stays taken for ever. */
-  abandon(key: { issuerId: string; serial: string }, options: { now: Date; error: StoredProblem; audit: AuditEvent }): Promise<void>
+  abandon(
+    key: { issuerId: string; serial: string },
+    options: { now: Date; error: StoredProblem; audit: AuditEvent },
+  ): Promise<void>
   /** Reservations made before `before` that were neither completed nor abandoned; oldest first, at most `limit`. */
   listUnfinished(before: Date, limit: number): Promise<CertificateRecord[]>
   find(issuerId: string, serial: string): Promise<CertificateRecord | undefined>
   /** Issued certificates with this serial under any issuer (0, 1 or more). */
   findBySerial(serial: string): Promise<CertificateRecord[]>
+  /** An issued certificate of one of the account's orders. */
   findForAccount(directory: string, accountId: AccountId, serial: string): Promise<CertificateRecord | undefined>
   /**
    * Revokes an issued certificate. `already` carries the record as it stands; a first reason other than
@@ -204,7 +264,10 @@ export interface CertificateStore {
 
 export interface CrlStore {
   latest(issuerId: string): Promise<CrlRecord | undefined>
-  /** Instant of the newest revocation that no stored CRL lists yet, or undefined. For the publisher. */
+  /**
+   * Since when a revocation (or a raised reason) waits to be listed on a stored CRL: the instant of the oldest one;
+   * undefined when none waits. For the publisher.
+   */
   pendingSince(issuerId: string): Promise<Date | undefined>
   /**
    * What the next CRL must list: revoked and (unexpired at the last CRL's thisUpdate), i.e. an entry stays until it
@@ -215,7 +278,7 @@ export interface CrlStore {
   lease(issuerId: string, options: { owner: string; now: Date; leaseUntil: Date }): Promise<boolean>
   /**
    * Stores a CRL. Its number must be greater than every earlier one of this issuer, checked inside the transaction;
-   * `superseded` otherwise. `upTo` is the mark from `revokedEntries`.
+   * `superseded` otherwise. `upTo` is the mark from `revokedEntries`. Ends the lease.
    */
   publish(crl: CrlRecord, upTo: number, audit: AuditEvent): Promise<'published' | 'superseded'>
 }

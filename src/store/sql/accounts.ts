@@ -1,0 +1,168 @@
+import type { AccountId, EabKeyId } from '../../lib/ids.ts'
+import type { AccountRecord, Jwk } from '../records.ts'
+import type { AccountStore } from '../store.ts'
+import { appendAudit } from './audit.ts'
+import { type Database, type Sql, Undo, writeOrUndo } from './database.ts'
+import { spendEabKey } from './eab-keys.ts'
+import { fromJson, listFromJson, type Mutable, toDate, toJson, toMs } from './encoding.ts'
+import { failOrdersOfAccount } from './order-endings.ts'
+
+interface AccountRow {
+  readonly id: string
+  readonly directory: string
+  readonly jwk: string
+  readonly thumbprint: string
+  readonly spki_sha256: string
+  readonly contact: string
+  readonly terms_agreed_at: number | null
+  readonly external_account_binding: string | null
+  readonly eab_key_id: string | null
+  readonly created_at: number
+  readonly deactivated_at: number | null
+  readonly revoked_at: number | null
+}
+
+const COLUMNS = `
+  id, directory, jwk, thumbprint, spki_sha256, contact, terms_agreed_at, external_account_binding, eab_key_id,
+  created_at, deactivated_at, revoked_at`
+
+const INSERT = `
+  INSERT INTO accounts (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (directory, thumbprint) DO NOTHING`
+
+const FIND = `SELECT ${COLUMNS} FROM accounts WHERE directory = ? AND id = ?`
+
+const FIND_BY_THUMBPRINT = `SELECT ${COLUMNS} FROM accounts WHERE directory = ? AND thumbprint = ?`
+
+const IS_ACCOUNT_KEY = 'SELECT 1 AS found FROM accounts WHERE spki_sha256 = ? LIMIT 1'
+
+const UPDATE_CONTACT = `
+  UPDATE accounts SET contact = ?
+  WHERE directory = ? AND id = ? AND deactivated_at IS NULL AND revoked_at IS NULL
+  RETURNING ${COLUMNS}`
+
+const DEACTIVATE = `
+  UPDATE accounts SET deactivated_at = ?
+  WHERE directory = ? AND id = ? AND deactivated_at IS NULL AND revoked_at IS NULL`
+
+const END_JOBS = `
+  DELETE FROM validation_jobs WHERE authorization_id IN (SELECT id FROM authorizations WHERE account_id = ?)`
+
+const CHANGE_KEY = `
+  UPDATE accounts SET jwk = ?, thumbprint = ?, spki_sha256 = ?
+  WHERE directory = ? AND id = ? AND thumbprint = ? AND deactivated_at IS NULL AND revoked_at IS NULL
+  RETURNING ${COLUMNS}`
+
+export function createAccountStore(database: Database): AccountStore {
+  return {
+    create: (account, { now, eab, audit }) =>
+      writeOrUndo<Awaited<ReturnType<AccountStore['create']>>>(database, async (sql) => {
+        const { changes } = await sql.run(INSERT, ...toParams(account))
+        if (changes === 0) {
+          const holder = await findByThumbprint(sql, account.directory, account.thumbprint)
+          if (holder === undefined) throw new Error('an account key is taken by an account that cannot be found')
+          return { outcome: 'exists', account: holder }
+        }
+        if (eab !== undefined && !(await spendEabKey(sql, eab, { account, now }))) {
+          throw new Undo({ outcome: 'eab-unusable' })
+        }
+        await appendAudit(sql, audit)
+        const created = await find(sql, account.directory, account.id)
+        if (created === undefined) throw new Error('an account that was just created cannot be found')
+        return { outcome: 'created', account: created }
+      }),
+
+    find: (directory, id) => database.read((sql) => find(sql, directory, id)),
+
+    findByThumbprint: (directory, thumbprint) => database.read((sql) => findByThumbprint(sql, directory, thumbprint)),
+
+    isAccountKey: (spkiSha256) =>
+      database.read(async (sql) => (await sql.get(IS_ACCOUNT_KEY, spkiSha256)) !== undefined),
+
+    updateContact: (directory, id, contact, audit) =>
+      database.write(async (sql) => {
+        const row = await sql.get<AccountRow>(UPDATE_CONTACT, JSON.stringify(contact), directory, id)
+        if (row === undefined) return undefined
+        await appendAudit(sql, audit)
+        return toAccount(row)
+      }),
+
+    deactivate: (directory, id, { now, error, audit }) =>
+      database.write(async (sql) => {
+        const { changes } = await sql.run(DEACTIVATE, now.getTime(), directory, id)
+        if (changes === 1) {
+          await failOrdersOfAccount(sql, id, { now, error })
+          await sql.run(END_JOBS, id)
+          await appendAudit(sql, audit)
+        }
+        return find(sql, directory, id)
+      }),
+
+    changeKey: (directory, id, { oldThumbprint, jwk, thumbprint, spkiSha256, audit }) =>
+      database.write(async (sql) => {
+        const holder = await findByThumbprint(sql, directory, thumbprint)
+        if (holder !== undefined) return { outcome: 'conflict', accountId: holder.id }
+        const row = await sql.get<AccountRow>(
+          CHANGE_KEY,
+          JSON.stringify(jwk),
+          thumbprint,
+          spkiSha256,
+          directory,
+          id,
+          oldThumbprint,
+        )
+        if (row === undefined) return { outcome: 'stale' }
+        await appendAudit(sql, audit)
+        return { outcome: 'changed', account: toAccount(row) }
+      }),
+  }
+}
+
+async function find(sql: Sql, directory: string, id: AccountId): Promise<AccountRecord | undefined> {
+  const row = await sql.get<AccountRow>(FIND, directory, id)
+  return row && toAccount(row)
+}
+
+async function findByThumbprint(sql: Sql, directory: string, thumbprint: string): Promise<AccountRecord | undefined> {
+  const row = await sql.get<AccountRow>(FIND_BY_THUMBPRINT, directory, thumbprint)
+  return row && toAccount(row)
+}
+
+function toParams(account: AccountRecord) {
+  return [
+    account.id,
+    account.directory,
+    JSON.stringify(account.jwk),
+    account.thumbprint,
+    account.spkiSha256,
+    JSON.stringify(account.contact),
+    toMs(account.termsAgreedAt),
+    toJson(account.externalAccountBinding),
+    account.eabKeyId ?? null,
+    account.createdAt.getTime(),
+    toMs(account.deactivatedAt),
+    toMs(account.revokedAt),
+  ]
+}
+
+function toAccount(row: AccountRow): AccountRecord {
+  const place = { table: 'accounts', id: row.id }
+  const account: Mutable<AccountRecord> = {
+    id: row.id as AccountId,
+    directory: row.directory,
+    jwk: fromJson<Jwk>(row.jwk, { ...place, column: 'jwk' }),
+    thumbprint: row.thumbprint,
+    spkiSha256: row.spki_sha256,
+    contact: listFromJson<string>(row.contact, { ...place, column: 'contact' }),
+    createdAt: toDate(row.created_at),
+  }
+  if (row.terms_agreed_at !== null) account.termsAgreedAt = toDate(row.terms_agreed_at)
+  if (row.external_account_binding !== null) {
+    const column = 'external_account_binding'
+    account.externalAccountBinding = fromJson(row.external_account_binding, { ...place, column })
+  }
+  if (row.eab_key_id !== null) account.eabKeyId = row.eab_key_id as EabKeyId
+  if (row.deactivated_at !== null) account.deactivatedAt = toDate(row.deactivated_at)
+  if (row.revoked_at !== null) account.revokedAt = toDate(row.revoked_at)
+  return account
+}

@@ -1,0 +1,87 @@
+import type { AuditEvent } from '../records.ts'
+import type { AuditStore } from '../store.ts'
+import type { Database, Sql } from './database.ts'
+import { fromJson, type Mutable, toDate } from './encoding.ts'
+
+interface AuditRow {
+  readonly id: number
+  readonly at: number
+  readonly event: string
+  readonly request_id: string | null
+  readonly directory: string | null
+  readonly account_id: string | null
+  readonly order_id: string | null
+  readonly serial: string | null
+  readonly data: string
+}
+
+const INSERT = `
+  INSERT INTO audit_events (at, event, request_id, directory, account_id, order_id, serial, data)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+
+// Each kind of reference is looked up in its own index, so that no event is read that does not match.
+const FIND_BY_REFERENCE = `
+  SELECT id, at, event, request_id, directory, account_id, order_id, serial, data FROM audit_events WHERE id IN (
+    SELECT id FROM (SELECT id FROM audit_events WHERE request_id = ? ORDER BY id LIMIT ?) AS by_request
+    UNION SELECT id FROM (SELECT id FROM audit_events WHERE account_id = ? ORDER BY id LIMIT ?) AS by_account
+    UNION SELECT id FROM (SELECT id FROM audit_events WHERE order_id = ? ORDER BY id LIMIT ?) AS by_order
+    UNION SELECT id FROM (SELECT id FROM audit_events WHERE serial = ? ORDER BY id LIMIT ?) AS by_serial
+  ) ORDER BY id LIMIT ?`
+
+/** Writes an event in the transaction of the thing it tells of. */
+export async function appendAudit(sql: Sql, event: AuditEvent): Promise<void> {
+  await sql.run(
+    INSERT,
+    event.at.getTime(),
+    event.event,
+    event.requestId ?? null,
+    event.directory ?? null,
+    event.accountId ?? null,
+    event.orderId ?? null,
+    event.serial ?? null,
+    JSON.stringify(event.data),
+  )
+}
+
+export function createAuditStore(database: Database): AuditStore {
+  return {
+    async append(events) {
+      if (events.length === 0) return
+      await database.write(async (sql) => {
+        for (const event of events) await appendAudit(sql, event)
+      })
+    },
+
+    async findByReference(reference, limit) {
+      const rows = await database.read((sql) =>
+        sql.all<AuditRow>(
+          FIND_BY_REFERENCE,
+          reference,
+          limit,
+          reference,
+          limit,
+          reference,
+          limit,
+          reference,
+          limit,
+          limit,
+        ),
+      )
+      return rows.map(toEvent)
+    },
+  }
+}
+
+function toEvent(row: AuditRow): AuditEvent {
+  const event: Mutable<AuditEvent> = {
+    at: toDate(row.at),
+    event: row.event,
+    data: fromJson<Record<string, unknown>>(row.data, { table: 'audit_events', id: String(row.id), column: 'data' }),
+  }
+  if (row.request_id !== null) event.requestId = row.request_id
+  if (row.directory !== null) event.directory = row.directory
+  if (row.account_id !== null) event.accountId = row.account_id
+  if (row.order_id !== null) event.orderId = row.order_id
+  if (row.serial !== null) event.serial = row.serial
+  return event
+}

@@ -1,0 +1,149 @@
+import type { AccountId, AuthorizationId, ChallengeId } from '../../lib/ids.ts'
+import type { AuthorizationRecord, ChallengeRecord, ChallengeType, StoredProblem } from '../records.ts'
+import type { Sql } from './database.ts'
+import { fromJson, type Mutable, toDate } from './encoding.ts'
+
+/** One challenge with its authorization, as AUTHORIZATION_COLUMNS selects it. */
+export interface AuthorizationRow {
+  readonly id: string
+  readonly directory: string
+  readonly account_id: string
+  readonly identifier_type: 'dns' | 'ip'
+  readonly identifier_value: string
+  readonly wildcard: number
+  readonly profile: string
+  readonly created_at: number
+  readonly expires_at: number
+  readonly deactivated_at: number | null
+  readonly revoked_at: number | null
+  readonly challenge_id: string
+  readonly type: ChallengeType
+  readonly token: string
+  readonly responded_at: number | null
+  readonly key_authorization: string | null
+  readonly validated_at: number | null
+  readonly failed_at: number | null
+  readonly error: string | null
+}
+
+/** Columns of `authorizations AS a JOIN challenges AS c`; rows of one authorization must follow each other. */
+export const AUTHORIZATION_COLUMNS = `
+  a.id AS id, a.directory AS directory, a.account_id AS account_id, a.identifier_type AS identifier_type,
+  a.identifier_value AS identifier_value, a.wildcard AS wildcard, a.profile AS profile, a.created_at AS created_at,
+  a.expires_at AS expires_at, a.deactivated_at AS deactivated_at, a.revoked_at AS revoked_at,
+  c.id AS challenge_id, c.type AS type, c.token AS token, c.responded_at AS responded_at,
+  c.key_authorization AS key_authorization, c.validated_at AS validated_at, c.failed_at AS failed_at,
+  c.error AS error`
+
+/** Not ended by anybody, and not expired at `?`. Says nothing of the challenges. */
+export const LIVE = 'a.deactivated_at IS NULL AND a.revoked_at IS NULL AND a.expires_at > ?'
+
+/** A challenge was validated. A challenge that failed rules that out, and the other way round. */
+export const HAS_VALIDATED =
+  'EXISTS (SELECT 1 FROM challenges v WHERE v.authorization_id = a.id AND v.validated_at IS NOT NULL)'
+
+export const HAS_FAILED =
+  'EXISTS (SELECT 1 FROM challenges f WHERE f.authorization_id = a.id AND f.failed_at IS NOT NULL)'
+
+const INSERT_AUTHORIZATION = `
+  INSERT INTO authorizations (id, directory, account_id, identifier_type, identifier_value, wildcard, profile,
+    created_at, expires_at, deactivated_at, revoked_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+const INSERT_CHALLENGE = `
+  INSERT INTO challenges (id, authorization_id, position, type, token, responded_at, key_authorization, validated_at,
+    failed_at, error)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+export async function insertAuthorization(sql: Sql, authorization: AuthorizationRecord): Promise<void> {
+  if (authorization.challenges.length === 0) throw new Error('an authorization needs at least one challenge')
+  await sql.run(
+    INSERT_AUTHORIZATION,
+    authorization.id,
+    authorization.directory,
+    authorization.accountId,
+    authorization.identifier.type,
+    authorization.identifier.value,
+    authorization.wildcard ? 1 : 0,
+    authorization.profile,
+    authorization.createdAt.getTime(),
+    authorization.expiresAt.getTime(),
+    authorization.deactivatedAt?.getTime() ?? null,
+    authorization.revokedAt?.getTime() ?? null,
+  )
+  for (const [position, challenge] of authorization.challenges.entries()) {
+    await sql.run(
+      INSERT_CHALLENGE,
+      challenge.id,
+      authorization.id,
+      position,
+      challenge.type,
+      challenge.token,
+      challenge.respondedAt?.getTime() ?? null,
+      challenge.keyAuthorization ?? null,
+      challenge.validatedAt?.getTime() ?? null,
+      challenge.failedAt?.getTime() ?? null,
+      challenge.error === undefined ? null : JSON.stringify(challenge.error),
+    )
+  }
+}
+
+/** Puts the rows of a join together again, in their order. */
+export function toAuthorizations(rows: readonly AuthorizationRow[]): AuthorizationRecord[] {
+  const authorizations: AuthorizationRecord[] = []
+  let challenges: ChallengeRecord[] = []
+  let last: string | undefined
+  for (const row of rows) {
+    if (row.id !== last) {
+      challenges = []
+      authorizations.push(toAuthorization(row, challenges))
+      last = row.id
+    }
+    challenges.push(toChallenge(row))
+  }
+  return authorizations
+}
+
+/** The challenge with this id, and the authorization it belongs to. */
+export function pickChallenge(
+  authorization: AuthorizationRecord | undefined,
+  challengeId: string,
+): { challenge: ChallengeRecord; authorization: AuthorizationRecord } | undefined {
+  const challenge = authorization?.challenges.find(({ id }) => id === challengeId)
+  return authorization && challenge && { challenge, authorization }
+}
+
+function toAuthorization(row: AuthorizationRow, challenges: ChallengeRecord[]): AuthorizationRecord {
+  const authorization: Mutable<AuthorizationRecord> = {
+    id: row.id as AuthorizationId,
+    directory: row.directory,
+    accountId: row.account_id as AccountId,
+    identifier: { type: row.identifier_type, value: row.identifier_value },
+    wildcard: row.wildcard === 1,
+    profile: row.profile,
+    createdAt: toDate(row.created_at),
+    expiresAt: toDate(row.expires_at),
+    challenges,
+  }
+  if (row.deactivated_at !== null) authorization.deactivatedAt = toDate(row.deactivated_at)
+  if (row.revoked_at !== null) authorization.revokedAt = toDate(row.revoked_at)
+  return authorization
+}
+
+function toChallenge(row: AuthorizationRow): ChallengeRecord {
+  const challenge: Mutable<ChallengeRecord> = {
+    id: row.challenge_id as ChallengeId,
+    authorizationId: row.id as AuthorizationId,
+    type: row.type,
+    token: row.token,
+  }
+  if (row.responded_at !== null) challenge.respondedAt = toDate(row.responded_at)
+  if (row.key_authorization !== null) challenge.keyAuthorization = row.key_authorization
+  if (row.validated_at !== null) challenge.validatedAt = toDate(row.validated_at)
+  if (row.failed_at !== null) challenge.failedAt = toDate(row.failed_at)
+  if (row.error !== null) {
+    const place = { table: 'challenges', id: row.challenge_id, column: 'error' }
+    challenge.error = fromJson<StoredProblem>(row.error, place)
+  }
+  return challenge
+}

@@ -1,0 +1,163 @@
+import type { AuthorizationId } from '../../lib/ids.ts'
+import type { AuthorizationRecord } from '../records.ts'
+import { type AuthorizationStore, type ReuseKey, StoreError } from '../store.ts'
+import { appendAudit } from './audit.ts'
+import {
+  AUTHORIZATION_COLUMNS,
+  type AuthorizationRow,
+  HAS_FAILED,
+  HAS_VALIDATED,
+  insertAuthorization,
+  LIVE,
+  pickChallenge,
+  toAuthorizations,
+} from './authorization-rows.ts'
+import type { Database, Sql } from './database.ts'
+import { failOrdersOfAuthorization } from './order-endings.ts'
+
+const FIND = `
+  SELECT ${AUTHORIZATION_COLUMNS}
+  FROM authorizations a JOIN challenges c ON c.authorization_id = a.id
+  WHERE a.id = ? AND a.account_id = ? AND a.directory = ?
+  ORDER BY c.position`
+
+const FIND_BY_CHALLENGE = `
+  SELECT ${AUTHORIZATION_COLUMNS}
+  FROM challenges asked
+  JOIN authorizations a ON a.id = asked.authorization_id
+  JOIN challenges c ON c.authorization_id = a.id
+  WHERE asked.id = ? AND a.account_id = ? AND a.directory = ?
+  ORDER BY c.position`
+
+const GET = `
+  SELECT ${AUTHORIZATION_COLUMNS}
+  FROM authorizations a JOIN challenges c ON c.authorization_id = a.id
+  WHERE a.id = ?
+  ORDER BY c.position`
+
+// Part of the key of reuse: account and directory, exact name, wildcard, profile (KF-A06, KF-A07).
+const SAME_KEY = `
+  a.account_id = ? AND a.identifier_value = ? AND a.identifier_type = ? AND a.wildcard = ? AND a.profile = ?
+  AND a.directory = ? AND ${LIVE}`
+
+const FIND_VALID_TO_REUSE = `
+  SELECT a.id AS id FROM authorizations a
+  WHERE ${SAME_KEY} AND ${HAS_VALIDATED}
+  ORDER BY a.expires_at DESC, a.id DESC LIMIT 1`
+
+const FIND_PENDING_TO_REUSE = `
+  SELECT a.id AS id FROM authorizations a
+  WHERE ${SAME_KEY} AND a.created_at > ? AND NOT EXISTS (
+    SELECT 1 FROM challenges c WHERE c.authorization_id = a.id
+    AND (c.responded_at IS NOT NULL OR c.validated_at IS NOT NULL OR c.failed_at IS NOT NULL)
+  )
+  ORDER BY a.created_at DESC, a.id DESC LIMIT 1`
+
+const FIND_VALID = `
+  SELECT ${AUTHORIZATION_COLUMNS}
+  FROM authorizations a JOIN challenges c ON c.authorization_id = a.id
+  WHERE a.account_id = ? AND a.identifier_value = ? AND a.identifier_type = ? AND a.wildcard = ? AND a.directory = ?
+    AND ${LIVE} AND ${HAS_VALIDATED}
+  ORDER BY a.expires_at DESC, a.id, c.position`
+
+// Pending and valid alike (RFC 8555 §7.5.2); an invalid or expired one is final and stays as it is.
+const DEACTIVATE = `
+  UPDATE authorizations AS a SET deactivated_at = ?
+  WHERE a.id = ? AND a.account_id = ? AND a.directory = ? AND ${LIVE} AND NOT ${HAS_FAILED}`
+
+const END_JOBS = 'DELETE FROM validation_jobs WHERE authorization_id = ?'
+
+export async function endJobs(sql: Sql, authorizationId: string): Promise<void> {
+  await sql.run(END_JOBS, authorizationId)
+}
+
+export function createAuthorizationStore(database: Database): AuthorizationStore {
+  return {
+    create: (authorization, audit) =>
+      database.write(async (sql) => {
+        await insertAuthorization(sql, authorization)
+        await appendAudit(sql, audit)
+      }),
+
+    find: (directory, accountId, id) => database.read((sql) => find(sql, directory, accountId, id)),
+
+    findChallenge: (directory, accountId, id) =>
+      database.read(async (sql) => {
+        const rows = await sql.all<AuthorizationRow>(FIND_BY_CHALLENGE, id, accountId, directory)
+        return pickChallenge(toAuthorizations(rows)[0], id)
+      }),
+
+    findReusable: (keys, { now, pendingSince }) =>
+      database.read(async (sql) => {
+        const found: (AuthorizationRecord | undefined)[] = []
+        for (const key of keys) found.push(await findReusable(sql, key, { now, pendingSince }))
+        return found
+      }),
+
+    findValid: (directory, accountId, names, now) =>
+      database.read(async (sql) => {
+        const found: AuthorizationRecord[] = []
+        for (const { identifier, wildcard } of names) {
+          const rows = await sql.all<AuthorizationRow>(
+            FIND_VALID,
+            accountId,
+            identifier.value,
+            identifier.type,
+            wildcard ? 1 : 0,
+            directory,
+            now.getTime(),
+          )
+          found.push(...toAuthorizations(rows))
+        }
+        return found
+      }),
+
+    deactivate: (directory, accountId, id, { now, error, audit }) =>
+      database.write(async (sql) => {
+        const at = now.getTime()
+        const { changes } = await sql.run(DEACTIVATE, at, id, accountId, directory, at)
+        if (changes === 1) {
+          await failOrdersOfAuthorization(sql, id, { now, error })
+          await endJobs(sql, id)
+          await appendAudit(sql, audit)
+        }
+        return find(sql, directory, accountId, id)
+      }),
+  }
+}
+
+async function find(
+  sql: Sql,
+  directory: string,
+  accountId: string,
+  id: AuthorizationId,
+): Promise<AuthorizationRecord | undefined> {
+  return toAuthorizations(await sql.all<AuthorizationRow>(FIND, id, accountId, directory))[0]
+}
+
+async function findReusable(
+  sql: Sql,
+  key: ReuseKey,
+  { now, pendingSince }: { now: Date; pendingSince: Date },
+): Promise<AuthorizationRecord | undefined> {
+  const same = [
+    key.accountId,
+    key.identifier.value,
+    key.identifier.type,
+    key.wildcard ? 1 : 0,
+    key.profile,
+    key.directory,
+    now.getTime(),
+  ]
+  const row =
+    (await sql.get<{ id: string }>(FIND_VALID_TO_REUSE, ...same)) ??
+    (await sql.get<{ id: string }>(FIND_PENDING_TO_REUSE, ...same, pendingSince.getTime()))
+  if (row === undefined) return undefined
+  try {
+    return toAuthorizations(await sql.all<AuthorizationRow>(GET, row.id))[0]
+  } catch (error) {
+    // One unreadable row must not stop every new order of its account (CQ-O15); it is not reused, that is all.
+    if (error instanceof StoreError && error.code === 'failed') return undefined
+    throw error
+  }
+}

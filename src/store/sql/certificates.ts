@@ -1,0 +1,187 @@
+import type { Logger } from '../../observe/log.ts'
+import type { CertificateRecord } from '../records.ts'
+import { type CertificateStore, StoreError } from '../store.ts'
+import { appendAudit } from './audit.ts'
+import { HAS_VALIDATED, LIVE } from './authorization-rows.ts'
+import { blockKey } from './blocked-keys.ts'
+import {
+  CERTIFICATE_COLUMNS,
+  type CertificateRow,
+  INSERT_RESERVATION,
+  reservationParams,
+  toCertificate,
+} from './certificate-rows.ts'
+import { nextRevocation } from './crls.ts'
+import { type Database, type Sql, Undo, writeOrUndo } from './database.ts'
+import { digest } from './encoding.ts'
+import { failOrder } from './order-endings.ts'
+
+const KEY_COMPROMISE = 1
+
+// Ready (RFC 8555 §7.1.6) and of a valid account, decided in the statement that claims (KF-B24, KF-E04). An order
+// without any authorization is never ready.
+const CLAIM_ORDER = `
+  UPDATE orders SET processing_at = ?, csr_sha256 = ?, ends_at = NULL
+  WHERE id = ? AND account_id = ? AND directory = ?
+    AND processing_at IS NULL AND failed_at IS NULL AND certificate_serial IS NULL AND expires_at > ?
+    AND EXISTS (
+      SELECT 1 FROM accounts
+      WHERE accounts.id = orders.account_id AND accounts.deactivated_at IS NULL AND accounts.revoked_at IS NULL
+    )
+    AND EXISTS (SELECT 1 FROM order_authorizations held WHERE held.order_id = orders.id)
+    AND NOT EXISTS (
+      SELECT 1 FROM order_authorizations held JOIN authorizations a ON a.id = held.authorization_id
+      WHERE held.order_id = orders.id AND NOT (${LIVE} AND ${HAS_VALIDATED})
+    )`
+
+const OPEN = 'issued_at IS NULL AND abandoned_at IS NULL'
+
+const COMPLETE = `
+  UPDATE certificates SET certificate_der = ?, certificate_sha256 = ?, issued_at = ?
+  WHERE issuer_id = ? AND serial = ? AND ${OPEN}
+  RETURNING order_id`
+
+const FINISH_ORDER = `
+  UPDATE orders SET certificate_serial = ?, ends_at = ?
+  WHERE id = ? AND processing_at IS NOT NULL AND failed_at IS NULL AND certificate_serial IS NULL`
+
+const ABANDON = `
+  UPDATE certificates SET abandoned_at = ?
+  WHERE issuer_id = ? AND serial = ? AND ${OPEN}
+  RETURNING order_id`
+
+const LIST_UNFINISHED = `
+  SELECT ${CERTIFICATE_COLUMNS} FROM certificates
+  WHERE ${OPEN} AND reserved_at < ? ORDER BY reserved_at, serial LIMIT ?`
+
+const FIND = `SELECT ${CERTIFICATE_COLUMNS} FROM certificates WHERE issuer_id = ? AND serial = ?`
+
+const FIND_BY_SERIAL = `
+  SELECT ${CERTIFICATE_COLUMNS} FROM certificates
+  WHERE serial = ? AND issued_at IS NOT NULL ORDER BY issuer_id`
+
+const FIND_FOR_ACCOUNT = `
+  SELECT ${CERTIFICATE_COLUMNS} FROM certificates
+  WHERE account_id = ? AND serial = ? AND directory = ? AND issued_at IS NOT NULL ORDER BY issuer_id LIMIT 1`
+
+const REVOKE = `
+  UPDATE certificates
+  SET revoked_at = ?, revocation_reason = ?, revocation_sequence = ?, revocation_changed_at = ?
+  WHERE issuer_id = ? AND serial = ? AND revoked_at IS NULL AND issued_at IS NOT NULL`
+
+// The date of revocation stays (KF-D06).
+const RAISE = `
+  UPDATE certificates
+  SET revocation_reason = ${KEY_COMPROMISE}, revocation_sequence = ?, revocation_changed_at = ?
+  WHERE issuer_id = ? AND serial = ? AND revoked_at IS NOT NULL AND revocation_reason <> ${KEY_COMPROMISE}`
+
+interface Key {
+  readonly issuerId: string
+  readonly serial: string
+}
+
+export function createCertificateStore(database: Database, log: Logger | undefined): CertificateStore {
+  return {
+    begin: (certificate, { now, csrSha256, audit }) =>
+      writeOrUndo<'begun' | 'not-ready' | 'serial-taken'>(database, async (sql) => {
+        if (certificate.orderId !== undefined) {
+          const at = now.getTime()
+          const { changes } = await sql.run(
+            CLAIM_ORDER,
+            at,
+            csrSha256 ?? null,
+            certificate.orderId,
+            certificate.accountId ?? null,
+            certificate.directory ?? null,
+            at,
+            at,
+          )
+          if (changes === 0) return 'not-ready'
+        }
+        const { changes } = await sql.run(INSERT_RESERVATION, ...reservationParams(certificate))
+        if (changes === 0) throw new Undo('serial-taken')
+        await appendAudit(sql, audit)
+        return 'begun'
+      }),
+
+    complete: (key, { certificateDer, now, audit }) =>
+      database.write(async (sql) => {
+        const at = now.getTime()
+        const completed = await sql.get<{ order_id: string | null }>(
+          COMPLETE,
+          certificateDer,
+          digest(certificateDer),
+          at,
+          key.issuerId,
+          key.serial,
+        )
+        if (completed === undefined) return 'unknown'
+        // An order that failed meanwhile stays failed; its certificate is on record all the same.
+        if (completed.order_id !== null) await sql.run(FINISH_ORDER, key.serial, at, completed.order_id)
+        await appendAudit(sql, audit)
+        return 'completed'
+      }),
+
+    abandon: (key, { now, error, audit }) =>
+      database.write(async (sql) => {
+        const abandoned = await sql.get<{ order_id: string | null }>(ABANDON, now.getTime(), key.issuerId, key.serial)
+        if (abandoned === undefined) return
+        if (abandoned.order_id !== null) await failOrder(sql, abandoned.order_id, { now, error })
+        await appendAudit(sql, audit)
+      }),
+
+    async listUnfinished(before, limit) {
+      const rows = await database.read((sql) => sql.all<CertificateRow>(LIST_UNFINISHED, before.getTime(), limit))
+      return rows.flatMap(readable)
+    },
+
+    find: (issuerId, serial) => database.read((sql) => find(sql, { issuerId, serial })),
+
+    findBySerial: (serial) =>
+      database.read(async (sql) => (await sql.all<CertificateRow>(FIND_BY_SERIAL, serial)).map(toCertificate)),
+
+    findForAccount: (directory, accountId, serial) =>
+      database.read(async (sql) => {
+        const row = await sql.get<CertificateRow>(FIND_FOR_ACCOUNT, accountId, serial, directory)
+        return row && toCertificate(row)
+      }),
+
+    revoke: (key, { now, reason, raiseToKeyCompromise, audit }) =>
+      database.write(async (sql) => {
+        const before = await find(sql, key)
+        if (before?.issuedAt === undefined) return { outcome: 'unknown' }
+        const raises = raiseToKeyCompromise && reason === KEY_COMPROMISE
+        if (before.revokedAt !== undefined && !(raises && before.revocationReason !== KEY_COMPROMISE)) {
+          return { outcome: 'already', certificate: before }
+        }
+        const at = now.getTime()
+        const sequence = await nextRevocation(sql, key.issuerId)
+        const { changes } =
+          before.revokedAt === undefined
+            ? await sql.run(REVOKE, at, reason, sequence, at, key.issuerId, key.serial)
+            : await sql.run(RAISE, sequence, at, key.issuerId, key.serial)
+        const certificate = await find(sql, key)
+        if (changes !== 1 || certificate === undefined)
+          throw new Error(`certificate ${key.serial} changed while it was revoked`)
+        if (reason === KEY_COMPROMISE) await blockKey(sql, before.spkiSha256, { now, reason: 'keyCompromise' })
+        await appendAudit(sql, audit)
+        return { outcome: before.revokedAt === undefined ? 'revoked' : 'raised', certificate }
+      }),
+  }
+
+  /** A reservation whose bytes cannot be trusted is never signed, and holds up no other one (KF-E12). */
+  function readable(row: CertificateRow): CertificateRecord[] {
+    try {
+      return [toCertificate(row)]
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      log?.error('store.unreadable-row', { serial: row.serial, error })
+      return []
+    }
+  }
+}
+
+async function find(sql: Sql, { issuerId, serial }: Key): Promise<CertificateRecord | undefined> {
+  const row = await sql.get<CertificateRow>(FIND, issuerId, serial)
+  return row && toCertificate(row)
+}

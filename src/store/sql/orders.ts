@@ -1,0 +1,216 @@
+import type { Identifier } from '../../lib/identifier.ts'
+import type { AccountId, OrderId } from '../../lib/ids.ts'
+import type {
+  AuthorizationRecord,
+  OrderRecord,
+  OrderWithAuthorizations,
+  ProfileSnapshot,
+  StoredProblem,
+} from '../records.ts'
+import type { OrderStore } from '../store.ts'
+import { appendAudit } from './audit.ts'
+import {
+  AUTHORIZATION_COLUMNS,
+  type AuthorizationRow,
+  HAS_FAILED,
+  insertAuthorization,
+  LIVE,
+  toAuthorizations,
+} from './authorization-rows.ts'
+import type { Database, Sql, SqlValue } from './database.ts'
+import { fromJson, listFromJson, type Mutable, toDate, toJson, toMs } from './encoding.ts'
+import { failOrder } from './order-endings.ts'
+
+interface OrderRow {
+  readonly id: string
+  readonly directory: string
+  readonly account_id: string
+  readonly identifiers: string
+  readonly profile: string
+  readonly not_before: number | null
+  readonly not_after: number | null
+  readonly created_at: number
+  readonly expires_at: number
+  readonly processing_at: number | null
+  readonly csr_sha256: string | null
+  readonly certificate_serial: string | null
+  readonly failed_at: number | null
+  readonly error: string | null
+}
+
+const COLUMNS = `
+  id, directory, account_id, identifiers, profile, not_before, not_after, created_at, expires_at, processing_at,
+  csr_sha256, certificate_serial, failed_at, error`
+
+const INSERT = `INSERT INTO orders (${COLUMNS}, ends_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+const INSERT_LINK = 'INSERT INTO order_authorizations (order_id, position, authorization_id) VALUES (?, ?, ?)'
+
+const FIND = `SELECT ${COLUMNS} FROM orders WHERE id = ? AND account_id = ? AND directory = ?`
+
+const GET = `SELECT ${COLUMNS} FROM orders WHERE id = ?`
+
+const AUTHORIZATIONS_OF = `
+  SELECT ${AUTHORIZATION_COLUMNS}
+  FROM order_authorizations held
+  JOIN authorizations a ON a.id = held.authorization_id
+  JOIN challenges c ON c.authorization_id = a.id
+  WHERE held.order_id = ?
+  ORDER BY held.position, c.position`
+
+const USABLE = `
+  SELECT a.identifier_type AS type, a.identifier_value AS value, a.wildcard AS wildcard FROM authorizations a
+  WHERE a.id = ? AND a.account_id = ? AND a.directory = ? AND ${LIVE} AND NOT ${HAS_FAILED}`
+
+const NOTE_FIRST_ORDER = 'UPDATE accounts SET first_order_at = ? WHERE id = ? AND first_order_at IS NULL'
+
+// Invalid orders are left out (RFC 8555 §7.1.2.1): failed, or expired before a finalize.
+const LISTED = `
+  account_id = ? AND directory = ? AND failed_at IS NULL
+  AND (certificate_serial IS NOT NULL OR processing_at IS NOT NULL OR expires_at > ?)`
+
+const LIST_FIRST = `
+  SELECT id, created_at FROM orders WHERE ${LISTED} ORDER BY created_at DESC, id DESC LIMIT ?`
+
+const LIST_AFTER = `
+  SELECT id, created_at FROM orders WHERE ${LISTED} AND (created_at, id) < (?, ?)
+  ORDER BY created_at DESC, id DESC LIMIT ?`
+
+export function createOrderStore(database: Database): OrderStore {
+  return {
+    create: (order, { authorizationIds, newAuthorizations, now, audit }) =>
+      database.write(async (sql) => {
+        const made = new Map<string, AuthorizationRecord>(newAuthorizations.map((a) => [a.id, a]))
+        if (order.identifiers.length === 0 || authorizationIds.length !== order.identifiers.length) {
+          throw new Error(`order ${order.id} must name identifiers, and link one authorization for each`)
+        }
+        for (const [position, id] of authorizationIds.entries()) {
+          const identifier = order.identifiers[position] as Identifier
+          const fresh = made.get(id)
+          const proof = fresh ? proofOf(order, fresh) : await findUsable(sql, order, id, now)
+          if (proof === undefined) return 'stale'
+          checkProves(order, identifier, proof)
+        }
+        for (const authorization of newAuthorizations) await insertAuthorization(sql, authorization)
+        await sql.run(INSERT, ...toParams(order))
+        for (const [position, id] of authorizationIds.entries()) await sql.run(INSERT_LINK, order.id, position, id)
+        await sql.run(NOTE_FIRST_ORDER, now.getTime(), order.accountId)
+        await appendAudit(sql, audit)
+        return 'created'
+      }),
+
+    find: (directory, accountId, id) =>
+      database.read(async (sql) => withAuthorizations(sql, await sql.get<OrderRow>(FIND, id, accountId, directory))),
+
+    get: (id) => database.read(async (sql) => withAuthorizations(sql, await sql.get<OrderRow>(GET, id))),
+
+    listIds: async (directory, accountId, { now, limit, cursor }) => {
+      const after = cursor === undefined ? undefined : parseCursor(cursor)
+      if (cursor !== undefined && after === undefined) return { orderIds: [] }
+      const listed = [accountId, directory, now.getTime()]
+      // One more than asked for tells whether there is a next page.
+      const rows = await database.read((sql) =>
+        after === undefined
+          ? sql.all<ListedRow>(LIST_FIRST, ...listed, limit + 1)
+          : sql.all<ListedRow>(LIST_AFTER, ...listed, after.createdAt, after.id, limit + 1),
+      )
+      const page = rows.slice(0, limit)
+      const orderIds = page.map(({ id }) => id as OrderId)
+      const last = page.at(-1)
+      return rows.length > limit && last !== undefined ? { orderIds, nextCursor: renderCursor(last) } : { orderIds }
+    },
+
+    fail: (id, { now, error, audit }) =>
+      database.write(async (sql) => {
+        if (await failOrder(sql, id, { now, error })) await appendAudit(sql, audit)
+      }),
+  }
+}
+
+interface Proof {
+  readonly type: string
+  readonly value: string
+  readonly wildcard: number
+}
+
+interface ListedRow {
+  readonly id: string
+  readonly created_at: number
+}
+
+function proofOf(order: OrderRecord, authorization: AuthorizationRecord): Proof {
+  if (authorization.accountId !== order.accountId || authorization.directory !== order.directory) {
+    throw new Error(`authorization ${authorization.id} is not of the account of order ${order.id}`)
+  }
+  return { ...authorization.identifier, wildcard: authorization.wildcard ? 1 : 0 }
+}
+
+function findUsable(sql: Sql, order: OrderRecord, id: string, now: Date): Promise<Proof | undefined> {
+  return sql.get<Proof>(USABLE, id, order.accountId, order.directory, now.getTime())
+}
+
+/** An order whose names are not those that are proven must not come to be, whoever planned it. */
+function checkProves(order: OrderRecord, identifier: Identifier, proof: Proof): void {
+  const asked = proof.wildcard === 1 ? `*.${proof.value}` : proof.value
+  if (proof.type !== identifier.type || asked !== identifier.value) {
+    throw new Error(`order ${order.id} links an authorization for ${asked} to its identifier ${identifier.value}`)
+  }
+}
+
+async function withAuthorizations(sql: Sql, row: OrderRow | undefined): Promise<OrderWithAuthorizations | undefined> {
+  if (row === undefined) return undefined
+  const authorizations = toAuthorizations(await sql.all<AuthorizationRow>(AUTHORIZATIONS_OF, row.id))
+  return { order: toOrder(row), authorizations }
+}
+
+/** Where the next page begins: after the instant and id of the last order of this one. */
+function renderCursor({ created_at, id }: ListedRow): string {
+  return `${created_at}.${id}`
+}
+
+function parseCursor(cursor: string): { createdAt: number; id: string } | undefined {
+  const match = /^(\d{1,15})\.([A-Za-z0-9_-]{1,64})$/.exec(cursor)
+  return match === null ? undefined : { createdAt: Number(match[1]), id: match[2] as string }
+}
+
+function toParams(order: OrderRecord): SqlValue[] {
+  const { processingAt, failedAt, expiresAt } = order
+  return [
+    order.id,
+    order.directory,
+    order.accountId,
+    JSON.stringify(order.identifiers),
+    JSON.stringify(order.profile),
+    toMs(order.notBefore),
+    toMs(order.notAfter),
+    order.createdAt.getTime(),
+    expiresAt.getTime(),
+    toMs(processingAt),
+    order.csrSha256 ?? null,
+    order.certificateSerial ?? null,
+    toMs(failedAt),
+    toJson(order.error),
+    toMs(failedAt ?? (processingAt === undefined ? expiresAt : undefined)),
+  ]
+}
+
+function toOrder(row: OrderRow): OrderRecord {
+  const place = { table: 'orders', id: row.id }
+  const order: Mutable<OrderRecord> = {
+    id: row.id as OrderId,
+    directory: row.directory,
+    accountId: row.account_id as AccountId,
+    identifiers: listFromJson<Identifier>(row.identifiers, { ...place, column: 'identifiers' }),
+    profile: fromJson<ProfileSnapshot>(row.profile, { ...place, column: 'profile' }),
+    createdAt: toDate(row.created_at),
+    expiresAt: toDate(row.expires_at),
+  }
+  if (row.not_before !== null) order.notBefore = toDate(row.not_before)
+  if (row.not_after !== null) order.notAfter = toDate(row.not_after)
+  if (row.processing_at !== null) order.processingAt = toDate(row.processing_at)
+  if (row.csr_sha256 !== null) order.csrSha256 = row.csr_sha256
+  if (row.certificate_serial !== null) order.certificateSerial = row.certificate_serial
+  if (row.failed_at !== null) order.failedAt = toDate(row.failed_at)
+  if (row.error !== null) order.error = fromJson<StoredProblem>(row.error, { ...place, column: 'error' })
+  return order
+}

@@ -1,0 +1,139 @@
+import type { RetentionPolicy, RetentionStore } from '../store.ts'
+import type { Database, Sql } from './database.ts'
+
+const TABLES = [
+  'accounts',
+  'eab_keys',
+  'nonces',
+  'orders',
+  'order_authorizations',
+  'authorizations',
+  'challenges',
+  'validation_jobs',
+  'certificates',
+  'crls',
+  'crl_state',
+  'blocked_keys',
+  'secrets',
+  'audit_events',
+] as const
+
+const DELETE_NONCES = `
+  DELETE FROM nonces WHERE id IN (SELECT id FROM nonces WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`
+
+// Only a final order has an end that is past; while one is processing it has none.
+const ENDED_ORDERS = `
+  SELECT id, (SELECT COUNT(*) FROM order_authorizations held WHERE held.order_id = orders.id) AS dependents
+  FROM orders WHERE ends_at <= ? ORDER BY ends_at LIMIT ?`
+
+const DELETE_ORDER = 'DELETE FROM orders WHERE id = ?'
+
+const ENDED_AUTHORIZATIONS = `
+  SELECT id, (SELECT COUNT(*) FROM challenges c WHERE c.authorization_id = authorizations.id) AS dependents
+  FROM authorizations
+  WHERE expires_at <= ? AND NOT EXISTS (
+    SELECT 1 FROM order_authorizations held WHERE held.authorization_id = authorizations.id
+  )
+  ORDER BY expires_at LIMIT ?`
+
+const DELETE_AUTHORIZATION = 'DELETE FROM authorizations WHERE id = ?'
+
+// A revoked certificate stays until a CRL that was issued after its end has listed it (KF-D01); an open
+// reservation stays until it is completed or given up.
+const DELETE_CERTIFICATES = `
+  DELETE FROM certificates WHERE (issuer_id, serial) IN (
+    SELECT issuer_id, serial FROM certificates
+    WHERE not_after <= ? AND (issued_at IS NOT NULL OR abandoned_at IS NOT NULL) AND (revoked_at IS NULL OR EXISTS (
+      SELECT 1 FROM crl_state
+      WHERE crl_state.issuer_id = certificates.issuer_id
+        AND crl_state.covered_sequence >= certificates.revocation_sequence
+        AND crl_state.last_this_update > certificates.not_after
+    ))
+    ORDER BY not_after LIMIT ?
+  )`
+
+const DELETE_CRLS = `
+  DELETE FROM crls WHERE (issuer_id, number) IN (
+    SELECT crls.issuer_id, crls.number FROM crls JOIN crl_state ON crl_state.issuer_id = crls.issuer_id
+    WHERE crls.number < crl_state.last_number LIMIT ?
+  )`
+
+const DELETE_EAB_KEYS = `
+  DELETE FROM eab_keys WHERE id IN (SELECT id FROM eab_keys WHERE ends_at <= ? ORDER BY ends_at LIMIT ?)`
+
+const DELETE_ACCOUNTS = `
+  DELETE FROM accounts WHERE id IN (
+    SELECT id FROM accounts
+    WHERE first_order_at IS NULL AND created_at <= ?
+      AND NOT EXISTS (SELECT 1 FROM authorizations WHERE authorizations.account_id = accounts.id)
+      AND NOT EXISTS (SELECT 1 FROM certificates WHERE certificates.account_id = accounts.id)
+    ORDER BY created_at LIMIT ?
+  )`
+
+// Events stand in the order of their instants, but for jumps of the clock; so the oldest few are looked at, and an
+// index on the instant, which every issuance would pay for, is not needed.
+const DELETE_EVENTS = `
+  DELETE FROM audit_events WHERE id IN (
+    SELECT id FROM (SELECT id, at FROM audit_events ORDER BY id LIMIT ?) AS oldest WHERE at <= ?
+  )`
+
+export function createRetentionStore(database: Database): RetentionStore {
+  return {
+    sweep: (policy, { now, batch }) => database.write((sql) => sweep(sql, policy, { now, batch })),
+
+    async counts() {
+      const counts: Record<string, number> = {}
+      for (const table of TABLES) {
+        const row = await database.read((sql) => sql.get<{ count: number }>(`SELECT COUNT(*) AS count FROM ${table}`))
+        counts[table] = row?.count ?? 0
+      }
+      return counts
+    },
+  }
+}
+
+async function sweep(sql: Sql, policy: RetentionPolicy, { now, batch }: { now: Date; batch: number }): Promise<number> {
+  const before = (seconds: number): number => now.getTime() - seconds * 1000
+  const endedOrders = before(policy.finalOrdersSeconds)
+  let left = batch
+  const remove = async (statement: string, ...params: number[]): Promise<void> => {
+    if (left > 0) left -= (await sql.run(statement, ...params, left)).changes
+  }
+
+  await remove(DELETE_NONCES, now.getTime())
+  left -= await removeWhole(sql, { find: ENDED_ORDERS, remove: DELETE_ORDER, before: endedOrders, left, batch })
+  left -= await removeWhole(sql, {
+    find: ENDED_AUTHORIZATIONS,
+    remove: DELETE_AUTHORIZATION,
+    before: endedOrders,
+    left,
+    batch,
+  })
+  await remove(DELETE_CERTIFICATES, before(policy.expiredCertificatesSeconds))
+  await remove(DELETE_CRLS)
+  await remove(DELETE_EAB_KEYS, before(policy.spentEabKeysSeconds))
+  await remove(DELETE_ACCOUNTS, before(policy.unusedAccountsSeconds))
+  if (left > 0) left -= (await sql.run(DELETE_EVENTS, left, before(policy.auditSeconds))).changes
+  return batch - left
+}
+
+/**
+ * Removes things that go together with their dependent rows, all of one or none of it. Where a single one has more
+ * rows than a whole batch may have, it goes alone, so that small batches get on.
+ *
+ * @returns how many rows went, dependents included
+ */
+async function removeWhole(
+  sql: Sql,
+  { find, remove, before, left, batch }: { find: string; remove: string; before: number; left: number; batch: number },
+): Promise<number> {
+  if (left <= 0) return 0
+  let removed = 0
+  for (const { id, dependents } of await sql.all<{ id: string; dependents: number }>(find, before, left)) {
+    const rows = 1 + dependents
+    if (removed + rows > left && (removed > 0 || left < batch)) break
+    await sql.run(remove, id)
+    removed += rows
+  }
+  return removed
+}

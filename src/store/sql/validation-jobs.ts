@@ -1,0 +1,174 @@
+import type { Logger } from '../../observe/log.ts'
+import type { ValidationJob } from '../records.ts'
+import { StoreError, type ValidationJobStore } from '../store.ts'
+import { appendAudit } from './audit.ts'
+import {
+  AUTHORIZATION_COLUMNS,
+  type AuthorizationRow,
+  HAS_FAILED,
+  HAS_VALIDATED,
+  LIVE,
+  pickChallenge,
+  toAuthorizations,
+} from './authorization-rows.ts'
+import { endJobs } from './authorizations.ts'
+import type { Database, Sql } from './database.ts'
+import { toDate } from './encoding.ts'
+import { failOrdersOfAuthorization } from './order-endings.ts'
+
+// What a challenge may change state in: an authorization that is pending at `?`, of an account that is valid
+// (RFC 8555 §7.1.6). `challenges` is the row to change.
+const IN_PENDING_AUTHORIZATION = `
+  EXISTS (
+    SELECT 1 FROM authorizations a JOIN accounts ON accounts.id = a.account_id
+    WHERE a.id = challenges.authorization_id AND ${LIVE} AND NOT ${HAS_VALIDATED} AND NOT ${HAS_FAILED}
+      AND accounts.deactivated_at IS NULL AND accounts.revoked_at IS NULL
+  )`
+
+const RESPOND = `
+  UPDATE challenges SET responded_at = ?, key_authorization = ?
+  WHERE id = ? AND responded_at IS NULL AND ${IN_PENDING_AUTHORIZATION}
+  RETURNING authorization_id`
+
+const ENQUEUE = `
+  INSERT INTO validation_jobs (challenge_id, authorization_id, attempts, started_at, run_at, lease_owner, lease_until)
+  VALUES (?, ?, 0, ?, ?, ?, ?)`
+
+const DUE = `
+  SELECT challenge_id FROM validation_jobs WHERE run_at <= ? AND lease_until <= ? ORDER BY run_at LIMIT ?`
+
+const LEASE = `
+  UPDATE validation_jobs SET lease_owner = ?, lease_until = ? WHERE challenge_id = ? AND lease_until <= ?`
+
+const GET_JOB = `
+  SELECT ${AUTHORIZATION_COLUMNS}, job.attempts AS attempts, job.started_at AS started_at
+  FROM validation_jobs job
+  JOIN authorizations a ON a.id = job.authorization_id
+  JOIN challenges c ON c.authorization_id = a.id
+  WHERE job.challenge_id = ?
+  ORDER BY c.position`
+
+const RETRY = `
+  UPDATE validation_jobs SET run_at = ?, attempts = attempts + 1, lease_owner = NULL, lease_until = 0
+  WHERE challenge_id = ? AND lease_owner = ?`
+
+const RELEASE = `
+  UPDATE validation_jobs SET lease_owner = NULL, lease_until = 0 WHERE challenge_id = ? AND lease_owner = ?`
+
+const NOTE_ERROR = 'UPDATE challenges SET error = ? WHERE id = ? AND validated_at IS NULL AND failed_at IS NULL'
+
+// A job under way was due when it was leased, and its lease keeps it from being taken again.
+const HASTEN = 'UPDATE validation_jobs SET run_at = ? WHERE challenge_id = ? AND run_at > ?'
+
+// Only the owner of the lease ends a job: a worker that was slow enough to lose it has nothing to say any more.
+const TAKE = 'DELETE FROM validation_jobs WHERE challenge_id = ? AND lease_owner = ? RETURNING authorization_id'
+
+const VALIDATE = `
+  UPDATE challenges SET validated_at = ?, error = NULL
+  WHERE id = ? AND responded_at IS NOT NULL AND ${IN_PENDING_AUTHORIZATION}`
+
+const EXTEND = 'UPDATE authorizations SET expires_at = ? WHERE id = ?'
+
+const FAIL = `
+  UPDATE challenges SET failed_at = ?, error = ?
+  WHERE id = ? AND responded_at IS NOT NULL AND ${IN_PENDING_AUTHORIZATION}`
+
+const COUNT = 'SELECT COUNT(*) AS count FROM validation_jobs'
+
+type JobRow = AuthorizationRow & { readonly attempts: number; readonly started_at: number }
+
+export function createValidationJobStore(database: Database, log: Logger | undefined): ValidationJobStore {
+  return {
+    enqueue: (challengeId, { now, keyAuthorization, owner, leaseUntil, audit }) =>
+      database.write(async (sql) => {
+        const at = now.getTime()
+        const responded = await sql.get<{ authorization_id: string }>(RESPOND, at, keyAuthorization, challengeId, at)
+        if (responded === undefined) return { outcome: 'already' }
+        await sql.run(ENQUEUE, challengeId, responded.authorization_id, at, at, owner, leaseUntil.getTime())
+        await appendAudit(sql, audit)
+        const job = await getJob(sql, challengeId)
+        if (job === undefined) throw new Error(`the job of ${challengeId} was just queued and cannot be found`)
+        return { outcome: 'queued', job }
+      }),
+
+    async lease({ now, owner, leaseUntil, limit }) {
+      const at = now.getTime()
+      const due = (sql: Sql) => sql.all<{ challenge_id: string }>(DUE, at, at, limit)
+      // Mostly there is nothing to do, and then nothing is written.
+      if ((await database.read(due)).length === 0) return []
+      return database.write(async (sql) => {
+        const jobs: ValidationJob[] = []
+        for (const { challenge_id } of await due(sql)) {
+          const { changes } = await sql.run(LEASE, owner, leaseUntil.getTime(), challenge_id, at)
+          if (changes === 0) continue
+          const job = await readable(getJob(sql, challenge_id), challenge_id)
+          if (job !== undefined) jobs.push(job)
+        }
+        return jobs
+      })
+    },
+
+    retry: (challengeId, { owner, runAt, error }) =>
+      database.write(async (sql) => {
+        const { changes } = await sql.run(RETRY, runAt.getTime(), challengeId, owner)
+        if (changes === 1) await sql.run(NOTE_ERROR, JSON.stringify(error), challengeId)
+      }),
+
+    async release(challengeIds, owner) {
+      if (challengeIds.length === 0) return
+      await database.write(async (sql) => {
+        for (const challengeId of challengeIds) await sql.run(RELEASE, challengeId, owner)
+      })
+    },
+
+    hasten: (challengeId, now) =>
+      database.write(async (sql) => {
+        await sql.run(HASTEN, now.getTime(), challengeId, now.getTime())
+      }),
+
+    // Whoever takes the job's row ends it, once; a result that comes later is discarded (KF-A21).
+    succeed: (challengeId, { owner, now, expiresAt, audit }) =>
+      database.write(async (sql) => {
+        const taken = await sql.get<{ authorization_id: string }>(TAKE, challengeId, owner)
+        if (taken === undefined) return 'discarded'
+        const { changes } = await sql.run(VALIDATE, now.getTime(), challengeId, now.getTime())
+        if (changes === 0) return 'discarded'
+        await sql.run(EXTEND, expiresAt.getTime(), taken.authorization_id)
+        await endJobs(sql, taken.authorization_id)
+        await appendAudit(sql, audit)
+        return 'done'
+      }),
+
+    fail: (challengeId, { owner, now, error, orderError, audit }) =>
+      database.write(async (sql) => {
+        const taken = await sql.get<{ authorization_id: string }>(TAKE, challengeId, owner)
+        if (taken === undefined) return 'discarded'
+        const { changes } = await sql.run(FAIL, now.getTime(), JSON.stringify(error), challengeId, now.getTime())
+        if (changes === 0) return 'discarded'
+        await endJobs(sql, taken.authorization_id)
+        await failOrdersOfAuthorization(sql, taken.authorization_id, { now, error: orderError })
+        await appendAudit(sql, audit)
+        return 'done'
+      }),
+
+    count: () => database.read(async (sql) => (await sql.get<{ count: number }>(COUNT))?.count ?? 0),
+  }
+
+  /** One unreadable row must not stop the jobs of everybody else; it waits, and is said again with each lease. */
+  async function readable(job: Promise<ValidationJob | undefined>, id: string): Promise<ValidationJob | undefined> {
+    try {
+      return await job
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'failed') throw error
+      log?.error('store.unreadable-row', { challengeId: id, error })
+      return undefined
+    }
+  }
+}
+
+async function getJob(sql: Sql, challengeId: string): Promise<ValidationJob | undefined> {
+  const rows = await sql.all<JobRow>(GET_JOB, challengeId)
+  const found = pickChallenge(toAuthorizations(rows)[0], challengeId)
+  const job = rows[0]
+  return found && job && { ...found, attempts: job.attempts, startedAt: toDate(job.started_at) }
+}

@@ -1,0 +1,110 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../observe/log.ts'
+import type { Metrics } from '../../observe/metrics.ts'
+import { MIGRATIONS } from '../migrations/index.ts'
+import type { Migration } from '../migrations/migration.ts'
+import type { Database } from '../sql/database.ts'
+import { createSqlStore } from '../sql/store.ts'
+import type { Store } from '../store.ts'
+import { type Connect, connectSqlite, prepareReader, prepareWriter, Statements } from './connection.ts'
+import { toStoreError } from './errors.ts'
+import { GroupCommit } from './group-commit.ts'
+import { ServerLock } from './lock.ts'
+import { migrate, missingMigrations } from './migrate.ts'
+import { createPrivateFile } from './private-file.ts'
+import { Reader } from './reader.ts'
+
+const IN_MEMORY = ':memory:'
+
+export interface SqliteStoreOptions {
+  /** File of the database, made with mode 0600 when absent; or `:memory:`, for tests. */
+  readonly path: string
+  readonly clock: Clock
+  readonly log?: Logger
+  readonly metrics?: Metrics
+  /**
+   * True for the server: opening fails at once with `busy` while another store is open so on this file. False, the
+   * default, for tools that work beside a running server. Never applies to `:memory:`.
+   */
+  readonly exclusive?: boolean
+  /** Replaced in tests only: how connections are opened, and which schema this program knows. */
+  readonly connect?: Connect
+  readonly migrations?: readonly Migration[]
+}
+
+/**
+ * Opens the embedded store, bringing its schema up to date.
+ *
+ * @throws {StoreError} `busy` when a server holds the database, `schema` when the database is of a newer program,
+ *   `full` when it cannot be written, `failed` when the system would not keep what is committed
+ */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const { clock, log } = options
+  return createSqlStore(openDatabase(options), { clock, log })
+}
+
+function openDatabase(options: SqliteStoreOptions): Database {
+  const { path, clock, log, metrics, connect = connectSqlite, migrations = MIGRATIONS } = options
+  const inMemory = path === IN_MEMORY
+  const opened: DatabaseSync[] = []
+  const open = (readOnly: boolean): DatabaseSync => {
+    const connection = connect(path, { readOnly })
+    opened.push(connection)
+    return connection
+  }
+  let lock: ServerLock | undefined
+  try {
+    if (!inMemory) createPrivateFile(path)
+    if (options.exclusive && !inMemory) lock = ServerLock.take(path)
+    const writer = open(false)
+    prepareWriter(writer, { inMemory })
+    bringUpToDate(writer, { path: inMemory ? undefined : path, holdsLock: lock !== undefined, migrations, clock })
+    const commits = new GroupCommit(new Statements(writer), { clock, log, metrics })
+    // A database in memory exists on one connection only, so reads take their turn with the writes.
+    const reader = inMemory ? undefined : openReader(open(true))
+    return {
+      read: (fn) => (reader ?? { read: commits.write.bind(commits) }).read(fn),
+      write: (fn) => commits.write(fn),
+      async close() {
+        await commits.close()
+        await reader?.close()
+        for (const connection of opened) if (connection.isOpen) connection.close()
+        lock?.release()
+      },
+    }
+  } catch (error) {
+    for (const connection of opened) if (connection.isOpen) connection.close()
+    lock?.release()
+    throw toStoreError(error, `cannot open ${path}`)
+  }
+}
+
+function openReader(connection: DatabaseSync): Reader {
+  prepareReader(connection)
+  return new Reader(new Statements(connection))
+}
+
+/** The schema changes only under the server's lock, so that never an old and a new program work side by side (KF-E16). */
+function bringUpToDate(
+  connection: DatabaseSync,
+  {
+    path,
+    holdsLock,
+    migrations,
+    clock,
+  }: {
+    readonly path: string | undefined
+    readonly holdsLock: boolean
+    readonly migrations: readonly Migration[]
+    readonly clock: Clock
+  },
+): void {
+  if (missingMigrations(connection, migrations).length === 0) return
+  const lock = path === undefined || holdsLock ? undefined : ServerLock.take(path)
+  try {
+    migrate(connection, migrations, clock)
+  } finally {
+    lock?.release()
+  }
+}

@@ -1,0 +1,147 @@
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../observe/log.ts'
+import type { Metrics } from '../../observe/metrics.ts'
+import type { Sql } from '../sql/database.ts'
+import { StoreError } from '../store.ts'
+import type { Statements } from './connection.ts'
+import { endsWrites, isBusy, toStoreError } from './errors.ts'
+
+/** Most writes that share one commit; bounds how long a commit may hold the event loop. */
+const MAX_BATCH = 256
+
+/** How often a commit is tried that another process holds up, and how long to wait in between. */
+const BUSY_ATTEMPTS = 100
+const BUSY_WAIT_MS = 20
+
+interface Write {
+  readonly run: (sql: Sql) => Promise<unknown>
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+type Settle = () => void
+
+/**
+ * The only writer of the database. Writes that arrive together are committed together, and each is acknowledged
+ * after the commit. A write runs in a savepoint of its own: if it fails, it fails alone. Once the disk is full or
+ * failing, no write is tried any more until the process is restarted (KF-E03).
+ */
+export class GroupCommit {
+  readonly #sql: Statements
+  readonly #clock: Clock
+  readonly #log: Logger | undefined
+  readonly #metrics: Metrics | undefined
+  readonly #queue: Write[] = []
+  #running: Promise<void> | undefined
+  /** Why nothing is written any more. */
+  #stopped: StoreError | undefined
+
+  constructor(
+    sql: Statements,
+    options: { readonly clock: Clock; readonly log: Logger | undefined; readonly metrics: Metrics | undefined },
+  ) {
+    this.#sql = sql
+    this.#clock = options.clock
+    this.#log = options.log
+    this.#metrics = options.metrics
+  }
+
+  write<T>(run: (sql: Sql) => Promise<T>): Promise<T> {
+    if (this.#stopped !== undefined) return Promise.reject(this.#stopped)
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({ run, resolve: resolve as (value: unknown) => void, reject })
+      this.#running ??= this.#drain()
+    })
+  }
+
+  /** Lets writes under way end, then refuses further ones. */
+  async close(): Promise<void> {
+    while (this.#running !== undefined) await this.#running
+    this.#stopped ??= new StoreError('failed', 'the store was closed')
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (this.#queue.length > 0) {
+        // Whatever else this turn of the event loop brings joins the commit.
+        await nextTurn()
+        await this.#commit(this.#queue.splice(0, MAX_BATCH))
+      }
+    } finally {
+      this.#running = undefined
+    }
+  }
+
+  async #commit(batch: readonly Write[]): Promise<void> {
+    let settled: readonly Settle[]
+    try {
+      if (this.#stopped !== undefined) throw this.#stopped
+      await this.#begin()
+      settled = await this.#runAll(batch)
+      const startedMs = this.#clock.monotonicMs()
+      this.#sql.exec('COMMIT')
+      this.#metrics?.observe('chancery_store_commit_seconds', (this.#clock.monotonicMs() - startedMs) / 1000)
+    } catch (error) {
+      this.#rollBack()
+      const reason = toStoreError(error, 'the database did not commit')
+      if (endsWrites(error)) this.#stop(reason)
+      for (const write of batch) write.reject(reason)
+      return
+    }
+    for (const settle of settled) settle()
+  }
+
+  async #begin(): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        this.#sql.exec('BEGIN IMMEDIATE')
+        return
+      } catch (error) {
+        if (!isBusy(error) || attempt === BUSY_ATTEMPTS) throw error
+        await this.#clock.sleep(BUSY_WAIT_MS)
+      }
+    }
+  }
+
+  /** Runs one write after the other. @returns how to answer each once the commit is durable */
+  async #runAll(batch: readonly Write[]): Promise<Settle[]> {
+    const settled: Settle[] = []
+    for (const { run, resolve, reject } of batch) {
+      this.#sql.exec('SAVEPOINT one_write')
+      try {
+        const value = await run(this.#sql)
+        this.#sql.exec('RELEASE one_write')
+        settled.push(() => resolve(value))
+      } catch (error) {
+        // After some errors SQLite has rolled back everything already, not this write alone.
+        if (endsWrites(error) || !this.#sql.connection.isTransaction) throw error
+        this.#sql.exec('ROLLBACK TO one_write')
+        this.#sql.exec('RELEASE one_write')
+        const reason = toStoreError(error, 'the database refused a write')
+        settled.push(() => reject(reason))
+      }
+    }
+    return settled
+  }
+
+  #rollBack(): void {
+    if (!this.#sql.connection.isOpen || !this.#sql.connection.isTransaction) return
+    try {
+      this.#sql.exec('ROLLBACK')
+    } catch (error) {
+      // The connection can no longer be told from one with half a batch in it.
+      this.#stop(toStoreError(error, 'the database did not roll back'))
+    }
+  }
+
+  #stop(reason: Error): void {
+    if (this.#stopped !== undefined) return
+    const code = reason instanceof StoreError ? reason.code : 'failed'
+    this.#stopped = new StoreError(code, `no more writes until restart: ${reason.message}`, { cause: reason })
+    this.#log?.error('store.stopped', { error: reason })
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

@@ -1,0 +1,50 @@
+import { describe } from 'node:test'
+import type { Clock } from '../../src/lib/clock.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { accountsContract } from './store/accounts.ts'
+import { auditContract } from './store/audit.ts'
+import { authorizationsContract } from './store/authorizations.ts'
+import { certificatesContract } from './store/certificates.ts'
+import { crlsContract } from './store/crls.ts'
+import { damageContract } from './store/damage.ts'
+import type { StoreUnderTest, WithStore } from './store/harness.ts'
+import { interleavingsContract } from './store/interleavings.ts'
+import { keysAndNoncesContract } from './store/keys-and-nonces.ts'
+import { ordersContract } from './store/orders.ts'
+import { retentionContract } from './store/retention.ts'
+import { validationJobsContract } from './store/validation-jobs.ts'
+
+/**
+ * The suite that every storage engine must pass; see the contract in `src/store/store.ts`.
+ *
+ * @param options.forgets for an engine that lives in memory only
+ */
+export function storeContract(
+  name: string,
+  openStore: (clock: Clock) => Promise<StoreUnderTest>,
+  options: { readonly forgets?: boolean } = {},
+): void {
+  const restart = { forgets: options.forgets ?? false }
+  const withStore: WithStore = async (fn) => {
+    const clock = new FakeClock()
+    const under = await openStore(clock)
+    try {
+      await fn(Object.assign(under, { clock }))
+    } finally {
+      await under.cleanup()
+    }
+  }
+  describe(`${name}: store contract`, () => {
+    accountsContract(withStore)
+    keysAndNoncesContract(withStore, restart)
+    ordersContract(withStore)
+    authorizationsContract(withStore)
+    validationJobsContract(withStore, restart)
+    certificatesContract(withStore, restart)
+    crlsContract(withStore)
+    auditContract(withStore)
+    retentionContract(withStore)
+    damageContract(withStore)
+    interleavingsContract(withStore)
+  })
+}

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  accountRecord,
+  anyHex,
+  auditEvent,
+  eabKeyRecord,
+  hours,
+  later,
+  repeatableRandom,
+} from '../../support/records.ts'
+import { eventNames, times, type WithStore } from './harness.ts'
+
+const POLICY = {
+  finalOrdersSeconds: 3600,
+  expiredCertificatesSeconds: 3600,
+  unusedAccountsSeconds: 3600,
+  spentEabKeysSeconds: 3600,
+  auditSeconds: 3600,
+}
+
+export function keysAndNoncesContract(withStore: WithStore, { forgets }: { forgets: boolean }): void {
+  test('KF-B06 a nonce is good once, also when 50 present it at the same time', () =>
+    withStore(async ({ store, clock }) => {
+      const expiresAt = later(clock.now(), hours(1))
+      const results = await Promise.all(times(50, () => store.nonces.spend('one-nonce', expiresAt)))
+      assert.equal(results.filter((good) => good).length, 1)
+      assert.equal(await store.nonces.spend('one-nonce', expiresAt), false)
+      assert.equal(await store.nonces.spend('one-nonce', later(expiresAt, 1)), false, 'whatever its expiry')
+      assert.equal(await store.nonces.spend('another', expiresAt), true)
+    }))
+
+  test('KF-B06 spent nonces leave the table once they are expired', () =>
+    withStore(async ({ store, clock }) => {
+      const perHour = 2500
+      const counts: number[] = []
+      for (let hour = 0; hour < 4; hour++) {
+        const now = clock.now()
+        await Promise.all(times(perHour, (i) => store.nonces.spend(`${hour}-${i}`, later(now, hours(1)))))
+        while ((await store.retention.sweep(POLICY, { now, batch: 1000 })) > 0);
+        counts.push((await store.retention.counts())['nonces'] ?? -1)
+        await clock.advance(hours(1))
+      }
+      assert.deepEqual(
+        counts,
+        times(4, () => perHour),
+      )
+      while ((await store.retention.sweep(POLICY, { now: clock.now(), batch: 1000 })) > 0);
+      assert.equal((await store.retention.counts())['nonces'], 0)
+    }))
+
+  test('a nonce is kept until the instant of its expiry', () =>
+    withStore(async ({ store, clock }) => {
+      const expiresAt = later(clock.now(), hours(1))
+      await store.nonces.spend('kept', expiresAt)
+      await store.retention.sweep(POLICY, { now: later(expiresAt, -1), batch: 10 })
+      assert.equal(await store.nonces.spend('kept', expiresAt), false)
+      assert.equal(await store.retention.sweep(POLICY, { now: expiresAt, batch: 10 }), 1)
+    }))
+
+  // An engine that forgets at its end has no restart to survive.
+  if (!forgets)
+    test('KF-B06 spent nonces are remembered across a restart', () =>
+      withStore(async ({ store, clock, reopen }) => {
+        assert.ok(reopen)
+        const expiresAt = later(clock.now(), hours(1))
+        assert.equal(await store.nonces.spend('before', expiresAt), true)
+        assert.equal(await (await reopen()).nonces.spend('before', expiresAt), false)
+      }))
+
+  test('external account keys come back as given: none, one, several, of all or one directory', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      assert.deepEqual(await store.eabKeys.list(), [])
+      assert.equal(await store.eabKeys.find(eabKeyRecord(now).id), undefined)
+      const keys = times(5, (i) =>
+        eabKeyRecord(later(now, i), { directory: i === 4 ? 'other' : 'default', label: `key ${i}` }),
+      )
+      for (const [i, key] of keys.entries()) {
+        await store.eabKeys.create(key, auditEvent(now, 'eab.created', { requestId: key.id }))
+        assert.deepEqual(await store.eabKeys.list(), keys.slice(0, i + 1))
+        assert.deepEqual(await eventNames(store, key.id), ['eab.created'])
+      }
+      assert.deepEqual(await store.eabKeys.list('default'), keys.slice(0, 4))
+      assert.deepEqual(await store.eabKeys.list('other'), keys.slice(4))
+      assert.deepEqual(await store.eabKeys.find(keys[2]?.id ?? eabKeyRecord(now).id), keys[2])
+    }))
+
+  test('an external account key is revoked once, and not after its use', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      const [unused, used] = [eabKeyRecord(now), eabKeyRecord(now)]
+      for (const key of [unused, used]) await store.eabKeys.create(key, auditEvent(now, 'eab.created'))
+      await store.accounts.create(accountRecord(now), { now, eab: used.id, audit: auditEvent(now, 'account.created') })
+      const revoke = (key: typeof unused) =>
+        store.eabKeys.revoke(key.id, now, auditEvent(now, 'eab.revoked', { requestId: key.id }))
+      assert.equal(await revoke(unused), true)
+      assert.equal(await revoke(unused), false)
+      assert.equal(await revoke(used), false)
+      assert.equal(await revoke(eabKeyRecord(now)), false)
+      assert.deepEqual((await store.eabKeys.find(unused.id))?.revokedAt, now)
+      assert.equal((await store.eabKeys.find(used.id))?.revokedAt, undefined)
+      assert.deepEqual(await eventNames(store, unused.id), ['eab.revoked'])
+    }))
+
+  test('a blocked key stays blocked, with the first event only', () =>
+    withStore(async ({ store, clock }) => {
+      const key = anyHex(32)
+      const options = {
+        now: clock.now(),
+        reason: 'leaked',
+        audit: auditEvent(clock.now(), 'key.blocked', { requestId: 'r' }),
+      }
+      assert.equal(await store.blockedKeys.isBlocked(key), false)
+      await Promise.all(times(5, () => store.blockedKeys.block(key, options)))
+      assert.equal(await store.blockedKeys.isBlocked(key), true)
+      assert.equal(await store.blockedKeys.isBlocked(anyHex(32)), false)
+      assert.deepEqual(await eventNames(store, 'r'), ['key.blocked'])
+    }))
+
+  test('a secret is made once, whoever asks at the same time', () =>
+    withStore(async ({ store }) => {
+      const values = await Promise.all(
+        times(20, () => store.secrets.getOrCreate('nonce-key', () => repeatableRandom.bytes(32))),
+      )
+      assert.equal(new Set(values.map((value) => value.toString('hex'))).size, 1)
+      const again = await store.secrets.getOrCreate('nonce-key', () => assert.fail('it exists'))
+      assert.deepEqual(again, values[0])
+      assert.notDeepEqual(await store.secrets.getOrCreate('other', () => repeatableRandom.bytes(32)), again)
+    }))
+
+  test('what the store gives out is not shared with it', () =>
+    withStore(async ({ store, clock }) => {
+      const key = eabKeyRecord(clock.now())
+      const given = { ...key, wrappedMacKey: Buffer.from(key.wrappedMacKey) }
+      await store.eabKeys.create(given, auditEvent(clock.now(), 'eab.created'))
+      given.wrappedMacKey.fill(0)
+      const first = await store.eabKeys.find(key.id)
+      first?.wrappedMacKey.fill(1)
+      first?.createdAt.setTime(0)
+      assert.deepEqual(await store.eabKeys.find(key.id), key)
+    }))
+}

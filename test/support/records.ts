@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto'
+import type { Identifier } from '../../src/lib/identifier.ts'
+import { type AccountId, newId } from '../../src/lib/ids.ts'
+import type { Random } from '../../src/lib/random.ts'
+import type {
+  AccountRecord,
+  AuditEvent,
+  AuthorizationRecord,
+  CertificateRecord,
+  ChallengeType,
+  EabKeyRecord,
+  OrderRecord,
+  ProfileSnapshot,
+  StoredProblem,
+} from '../../src/store/records.ts'
+
+/** Records with sensible values, for tests of what stores and uses them. Every id and key is a new one. */
+
+let drawn = 0
+
+/** The same bytes in every run, and never the same twice in one. */
+export const repeatableRandom: Random = {
+  bytes: (count) => createHash('shake256', { outputLength: count }).update(`draw ${drawn++}`).digest(),
+}
+
+export const DIRECTORY = 'default'
+
+export const PROFILE: ProfileSnapshot = {
+  name: 'default',
+  lifetimeSeconds: 86_400,
+  maxLifetimeSeconds: 7 * 86_400,
+  backdateSeconds: 60,
+  extendedKeyUsages: ['serverAuth'],
+  subject: 'empty',
+  issuer: 'default',
+}
+
+export const ISSUER_ID = 'a1'.repeat(20)
+
+export function hours(count: number): number {
+  return count * 3_600_000
+}
+
+export function later(instant: Date, ms: number): Date {
+  return new Date(instant.getTime() + ms)
+}
+
+export function anyHex(octets: number): string {
+  return repeatableRandom.bytes(octets).toString('hex')
+}
+
+export function accountRecord(now: Date, fields: Partial<AccountRecord> = {}): AccountRecord {
+  return {
+    id: newId(repeatableRandom, 'account'),
+    directory: DIRECTORY,
+    jwk: { kty: 'OKP', crv: 'Ed25519', x: repeatableRandom.bytes(32).toString('base64url') },
+    thumbprint: repeatableRandom.bytes(32).toString('base64url'),
+    spkiSha256: anyHex(32),
+    contact: ['mailto:ops@example.test'],
+    createdAt: now,
+    ...fields,
+  }
+}
+
+export function eabKeyRecord(now: Date, fields: Partial<EabKeyRecord> = {}): EabKeyRecord {
+  return {
+    id: newId(repeatableRandom, 'eab-key'),
+    directory: DIRECTORY,
+    wrappedMacKey: repeatableRandom.bytes(60),
+    label: 'team a',
+    createdAt: now,
+    expiresAt: later(now, hours(24)),
+    ...fields,
+  }
+}
+
+export function dnsName(value: string): Identifier {
+  return { type: 'dns', value }
+}
+
+/** An authorization for an order's identifier, `*.` included, with one challenge of each given type. */
+export function authorizationRecord(
+  account: { readonly id: AccountId; readonly directory: string },
+  name: Identifier,
+  now: Date,
+  fields: Partial<AuthorizationRecord> & { readonly challengeTypes?: readonly ChallengeType[] } = {},
+): AuthorizationRecord {
+  const { challengeTypes = ['http-01', 'dns-01'], ...rest } = fields
+  const id = newId(repeatableRandom, 'authorization')
+  const wildcard = name.type === 'dns' && name.value.startsWith('*.')
+  return {
+    id,
+    directory: account.directory,
+    accountId: account.id,
+    identifier: wildcard ? { type: name.type, value: name.value.slice(2) } : name,
+    wildcard,
+    profile: PROFILE.name,
+    createdAt: now,
+    expiresAt: later(now, hours(24)),
+    challenges: challengeTypes.map((type) => ({
+      id: newId(repeatableRandom, 'challenge'),
+      authorizationId: id,
+      type,
+      token: repeatableRandom.bytes(32).toString('base64url'),
+    })),
+    ...rest,
+  }
+}
+
+export function orderRecord(
+  account: { readonly id: AccountId; readonly directory: string },
+  identifiers: readonly Identifier[],
+  now: Date,
+  fields: Partial<OrderRecord> = {},
+): OrderRecord {
+  return {
+    id: newId(repeatableRandom, 'order'),
+    directory: account.directory,
+    accountId: account.id,
+    identifiers,
+    profile: PROFILE,
+    createdAt: now,
+    expiresAt: later(now, hours(24)),
+    ...fields,
+  }
+}
+
+/** A reservation; with an order as `placeOrder` returns it, one that claims it. */
+export function certificateRecord(
+  now: Date,
+  fields: Partial<CertificateRecord> & { readonly order?: OrderRecord; readonly authorizations?: unknown } = {},
+): CertificateRecord {
+  const { order, authorizations: _, ...rest } = fields
+  return {
+    serial: `4${anyHex(16).slice(1)}`,
+    issuerId: ISSUER_ID,
+    ...(order && { orderId: order.id, accountId: order.accountId, directory: order.directory }),
+    identifiers: order?.identifiers ?? [dnsName('ca.internal')],
+    profile: order?.profile ?? PROFILE,
+    spkiSha256: anyHex(32),
+    notBefore: later(now, -60_000),
+    notAfter: later(now, hours(24)),
+    tbsDer: repeatableRandom.bytes(300),
+    reservedAt: now,
+    ...rest,
+  }
+}
+
+export function auditEvent(now: Date, event: string, fields: Partial<AuditEvent> = {}): AuditEvent {
+  return { at: now, event, data: {}, ...fields }
+}
+
+export function problem(detail: string, type = 'unauthorized'): StoredProblem {
+  return { type, detail, status: 403 }
+}
