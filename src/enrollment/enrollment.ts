@@ -1,5 +1,5 @@
-import type { OrderId } from '../lib/ids.ts'
 import type { Identifier } from '../lib/identifier.ts'
+import type { OrderId } from '../lib/ids.ts'
 import type { Decision, Requester } from '../policy/decision.ts'
 import type { CertificateRecord, ProfileSnapshot } from '../store/records.ts'
 import type { SubjectPublicKey } from '../x509/spki.ts'
@@ -18,7 +18,12 @@ export interface EnrollmentRequest {
   readonly notBefore?: Date
   readonly notAfter?: Date
   /** The ACME order to claim; absent for the server's own certificate. `csrSha256` tells a repeat from another CSR. */
-  readonly order?: { readonly id: OrderId; readonly directory: string; readonly accountId: string; readonly csrSha256: string }
+  readonly order?: {
+    readonly id: OrderId
+    readonly directory: string
+    readonly accountId: string
+    readonly csrSha256: string
+  }
 }
 
 export type EnrollmentResult =

@@ -1,0 +1,24 @@
+import type { Issuer } from '../issuance/issuer.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Random } from '../lib/random.ts'
+import type { Logger } from '../observe/log.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import type { Policy, Requester } from '../policy/decision.ts'
+import type { Store } from '../store/store.ts'
+
+export interface EnrollmentDependencies {
+  readonly store: Pick<Store, 'accounts' | 'orders' | 'certificates' | 'blockedKeys'>
+  /** By name; a function is asked each time, so that issuers can be added to a running service. */
+  readonly issuers: ReadonlyMap<string, Issuer> | (() => ReadonlyMap<string, Issuer>)
+  readonly policyFor: (requester: Requester) => Policy
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly metrics: Metrics
+  /** How far the wall clock may go back before signing stops. */
+  readonly clockToleranceSeconds: number
+}
+
+export function issuersOf(dependencies: Pick<EnrollmentDependencies, 'issuers'>): ReadonlyMap<string, Issuer> {
+  return typeof dependencies.issuers === 'function' ? dependencies.issuers() : dependencies.issuers
+}

@@ -1,0 +1,111 @@
+import { IssuanceError } from '../issuance/issuance-error.ts'
+import { issue } from '../issuance/issue.ts'
+import type { IssuanceToken } from '../issuance/prepare.ts'
+import { SignerError } from '../signer/signer.ts'
+import type { CertificateRecord, StoredProblem } from '../store/records.ts'
+import { certificateEvent } from './audit.ts'
+import type { EnrollmentDependencies } from './dependencies.ts'
+import type { EnrollmentResult } from './enrollment.ts'
+
+export type Finished = Extract<EnrollmentResult, { outcome: 'issued' | 'processing' | 'failed' }>
+
+/** What the requester learns of a failure that is ours; the operator finds the reason in log and audit by the serial. */
+const INTERNAL_FAILURE = 'the certificate could not be issued because of a failure on the server; make a new order'
+
+/**
+ * From the stored reservation to the stored certificate: spends the token, and commits what came of it.
+ *
+ * A key that cannot be reached now leaves the reservation as it is (`processing`): `resume` takes it up again. A key
+ * that answers wrongly, or not at all any more, ends it. A commit that fails leaves it too, whether or not the write
+ * arrived: the signature made here is then forgotten, and the same bytes are signed again (KF-E01).
+ */
+export async function finish(
+  dependencies: Pick<EnrollmentDependencies, 'store' | 'clock' | 'log' | 'metrics'>,
+  record: CertificateRecord,
+  token: IssuanceToken,
+  requestId?: string,
+): Promise<Finished> {
+  const { store, clock, metrics } = dependencies
+  const log = dependencies.log.child({ requestId, orderId: record.orderId, serial: record.serial })
+  const key = { issuerId: record.issuerId, serial: record.serial }
+  const named = requestId === undefined ? {} : { requestId }
+
+  let certificateDer: Buffer
+  try {
+    certificateDer = await issue(token, { metrics })
+  } catch (error) {
+    if (isTransient(error)) {
+      log.warn('certificate.signer-unavailable', { error })
+      return { outcome: 'processing' }
+    }
+    log.error('certificate.signing-failed', { error })
+    return abandon(dependencies, record, error instanceof Error ? error.message : 'the signer failed', requestId)
+  }
+
+  const now = clock.now()
+  try {
+    const outcome = await store.certificates.complete(key, {
+      certificateDer,
+      now,
+      audit: certificateEvent('certificate.issued', record, now, named),
+    })
+    switch (outcome) {
+      case 'completed':
+        metrics.count('chancery_certificates_issued_total', { profile: record.profile.name })
+        log.info('certificate.issued', { profile: record.profile.name, notAfter: record.notAfter.toISOString() })
+        return { outcome: 'issued', certificate: { ...record, certificateDer, issuedAt: now } }
+      case 'unknown':
+        break
+      default:
+        throw new TypeError(`unknown outcome ${String(outcome satisfies never)}`)
+    }
+    // Another process finished or gave up this reservation meanwhile. Only what it stored may be handed out: our own
+    // signature over the same bytes would make a second certificate of one serial.
+    const stored = await store.certificates.find(record.issuerId, record.serial)
+    if (stored?.certificateDer !== undefined) return { outcome: 'issued', certificate: stored }
+    log.warn('certificate.given-up-elsewhere')
+    return { outcome: 'failed' }
+  } catch (error) {
+    log.error('certificate.commit-failed', { error })
+    return { outcome: 'processing' }
+  }
+}
+
+/** Ends a reservation without a certificate. Its serial stays taken, its order fails. */
+export async function abandon(
+  dependencies: Pick<EnrollmentDependencies, 'store' | 'clock' | 'log'>,
+  record: CertificateRecord,
+  reason: string,
+  requestId?: string,
+  error: StoredProblem = { type: 'serverInternal', status: 500, detail: INTERNAL_FAILURE },
+): Promise<Finished> {
+  const { store, clock, log } = dependencies
+  const now = clock.now()
+  const audit = certificateEvent('certificate.abandoned', record, now, {
+    reason,
+    ...(requestId === undefined ? {} : { requestId }),
+  })
+  try {
+    await store.certificates.abandon({ issuerId: record.issuerId, serial: record.serial }, { now, error, audit })
+  } catch (cause) {
+    log.error('certificate.commit-failed', { requestId, orderId: record.orderId, serial: record.serial, error: cause })
+    return { outcome: 'processing' }
+  }
+  log.warn('certificate.abandoned', { requestId, orderId: record.orderId, serial: record.serial, reason })
+  return { outcome: 'failed' }
+}
+
+function isTransient(error: unknown): boolean {
+  if (error instanceof IssuanceError) return false
+  if (!(error instanceof SignerError)) return false
+  switch (error.code) {
+    case 'UNAVAILABLE':
+      return true
+    case 'KEY_NOT_FOUND':
+    case 'KEY_UNREADABLE':
+    case 'KEY_EXPOSED':
+      return false
+    default:
+      throw new TypeError(`unknown signer error ${String(error.code satisfies never)}`)
+  }
+}

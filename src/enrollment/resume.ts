@@ -1,0 +1,101 @@
+import { IssuanceError } from '../issuance/issuance-error.ts'
+import type { Issuer } from '../issuance/issuer.ts'
+import type { PrepareResult } from '../issuance/prepare.ts'
+import { prepareStored } from '../issuance/prepare.ts'
+import { RESUME_LIMIT_SECONDS } from '../issuance/resume-limit.ts'
+import type { Requester } from '../policy/decision.ts'
+import type { CertificateRecord } from '../store/records.ts'
+import type { EnrollmentDependencies } from './dependencies.ts'
+import { issuersOf } from './dependencies.ts'
+import { abandon, finish } from './finish.ts'
+
+/** Younger reservations are somebody's running attempt, most likely; taking them up too would only sign twice. */
+export const RESUME_AFTER_SECONDS = 30
+const BATCH = 1000
+
+/**
+ * Takes up reservations that got no certificate: signs their stored bytes after asking every question again, or gives
+ * them up when the answer is no or an hour has gone by (KF-E01, KF-E13).
+ *
+ * @param isRunning whether this process is at work on the reservation already
+ * @returns how many came to an end; those whose key still cannot be reached stay for the next time
+ */
+export async function resumeUnfinished(
+  dependencies: EnrollmentDependencies,
+  isRunning: (record: CertificateRecord) => boolean,
+): Promise<number> {
+  const { store, clock, log } = dependencies
+  const before = new Date(clock.now().getTime() - RESUME_AFTER_SECONDS * 1000)
+  let ended = 0
+  for (const record of await store.certificates.listUnfinished(before, BATCH)) {
+    if (isRunning(record)) continue
+    try {
+      const { outcome } = await resumeOne(dependencies, record)
+      if (outcome !== 'processing') ended++
+    } catch (error) {
+      if (error instanceof IssuanceError && error.code === 'DEFECTIVE') {
+        if ((await abandon(dependencies, record, error.message)).outcome !== 'processing') ended++
+        continue
+      }
+      // One reservation that cannot be judged now must not hold up the others.
+      log.error('certificate.resume-failed', { orderId: record.orderId, serial: record.serial, error })
+    }
+  }
+  return ended
+}
+
+async function resumeOne(dependencies: EnrollmentDependencies, record: CertificateRecord) {
+  const { clock, log } = dependencies
+  const ageSeconds = (clock.now().getTime() - record.reservedAt.getTime()) / 1000
+  if (ageSeconds > RESUME_LIMIT_SECONDS) {
+    return abandon(dependencies, record, `no certificate within ${RESUME_LIMIT_SECONDS} s of the reservation`)
+  }
+  const requester = await requesterOf(dependencies, record)
+  if (typeof requester === 'string') return abandon(dependencies, record, requester)
+  if (await dependencies.store.blockedKeys.isBlocked(record.spkiSha256))
+    return abandon(dependencies, record, 'the public key was blocked meanwhile')
+  const issuer = findIssuer(dependencies, record)
+  if (issuer === undefined) {
+    // An operator may be about to bring it back; until the limit above there is time.
+    log.error('certificate.issuer-missing', { serial: record.serial, issuerId: record.issuerId })
+    return { outcome: 'processing' } as const
+  }
+  const prepared = await prepareStored(record, requester, { issuer, policy: dependencies.policyFor(requester), clock })
+  switch (prepared.outcome) {
+    case 'prepared':
+      log.info('certificate.resumed', { orderId: record.orderId, serial: record.serial })
+      return finish(dependencies, record, prepared.token)
+    case 'refused':
+    case 'unacceptable':
+      return abandon(dependencies, record, `no longer allowed: ${reasonOf(prepared)}`)
+    default:
+      return prepared satisfies never
+  }
+}
+
+/** Who the reservation was for, as they are now; a sentence when they may have nothing any more (KF-B24). */
+async function requesterOf({ store }: EnrollmentDependencies, record: CertificateRecord): Promise<Requester | string> {
+  const { accountId, directory, orderId } = record
+  if (accountId === undefined || directory === undefined) return { kind: 'server' }
+  const account = await store.accounts.find(directory, accountId)
+  if (account === undefined || account.deactivatedAt !== undefined || account.revokedAt !== undefined)
+    return 'the account ended meanwhile'
+  if (orderId !== undefined) {
+    const found = await store.orders.get(orderId)
+    if (found === undefined || found.order.failedAt !== undefined) return 'the order ended meanwhile'
+  }
+  return {
+    kind: 'account',
+    directory,
+    accountId,
+    ...(account.eabKeyId === undefined ? {} : { eabKeyId: account.eabKeyId }),
+  }
+}
+
+function findIssuer(dependencies: EnrollmentDependencies, record: CertificateRecord): Issuer | undefined {
+  return [...issuersOf(dependencies).values()].find((issuer) => issuer.id === record.issuerId)
+}
+
+function reasonOf(result: Exclude<PrepareResult, { outcome: 'prepared' }>): string {
+  return result.outcome === 'refused' ? result.decision.reasons.map(({ detail }) => detail).join('; ') : result.detail
+}

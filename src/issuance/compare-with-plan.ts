@@ -1,0 +1,55 @@
+import type { Identifier } from '../lib/identifier.ts'
+import { identifierKey } from '../lib/identifier.ts'
+import type { ProfileSnapshot } from '../store/records.ts'
+import type { ParsedTbsCertificate } from '../x509/certificate.ts'
+import { parseName } from '../x509/name.ts'
+import { OID } from '../x509/oids.ts'
+import { commonNameOf, EXTENDED_KEY_USAGE_OIDS } from './build-leaf.ts'
+import { requestedNames } from './requested-names.ts'
+
+/** What was meant, for comparing with what the bytes say. */
+export interface Intention {
+  readonly serialHex: string
+  readonly identifiers: readonly Identifier[]
+  readonly spkiSha256: string
+  readonly profile: ProfileSnapshot
+  readonly notBefore: Date
+  readonly notAfter: Date
+}
+
+/**
+ * Where the bytes differ from the request, field by field, as sentences (KF-C17). What does not depend on the
+ * request, such as the issuer's name, is the lints' part.
+ */
+export function compareWithPlan(built: ParsedTbsCertificate, intended: Intention): string[] {
+  const differences: string[] = []
+  const expect = (field: string, found: string, wanted: string): void => {
+    if (found !== wanted) differences.push(`${field} is ${found} and not ${wanted}`)
+  }
+  expect('serialNumber', built.serialHex, intended.serialHex)
+  expect('notBefore', built.notBefore.toISOString(), intended.notBefore.toISOString())
+  expect('notAfter', built.notAfter.toISOString(), intended.notAfter.toISOString())
+  expect('public key', built.publicKey.sha256, intended.spkiSha256)
+  // Order counts: the SAN follows the order of the request.
+  expect(
+    'subjectAltName',
+    requestedNames(built.subjectAltNames)
+      .map((name) => `${name.type}:${name.value}`)
+      .join(' '),
+    intended.identifiers.map(identifierKey).join(' '),
+  )
+  const commonName = commonNameOf(intended.profile, intended.identifiers)
+  expect(
+    'subject',
+    parseName(built.subjectDer)
+      .attributes.map(({ oid, value }) => `${oid}=${value}`)
+      .join(' '),
+    commonName === undefined ? '' : `${OID.commonName}=${commonName}`,
+  )
+  expect(
+    'extKeyUsage',
+    (built.extendedKeyUsage ?? []).join(' '),
+    intended.profile.extendedKeyUsages.map((usage) => EXTENDED_KEY_USAGE_OIDS[usage]).join(' '),
+  )
+  return differences
+}
