@@ -15,5 +15,8 @@ export interface Revocation {
     readonly by: 'issuing-account' | 'authorized-account' | 'certificate-key' | 'operator'
     readonly accountId?: string
     readonly directory?: string
-  }): Promise<{ readonly outcome: 'revoked' | 'raised' | 'already'; readonly certificate: CertificateRecord } | { readonly outcome: 'unknown' }>
+  }): Promise<
+    | { readonly outcome: 'revoked' | 'raised' | 'already'; readonly certificate: CertificateRecord }
+    | { readonly outcome: 'unknown' }
+  >
 }
