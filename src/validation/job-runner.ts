@@ -1,0 +1,276 @@
+import type { Config } from '../config/schema.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { ChallengeId } from '../lib/ids.ts'
+import type { Random } from '../lib/random.ts'
+import type { Logger } from '../observe/log.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import type { AuthorizationRecord, StoredProblem, ValidationJob } from '../store/records.ts'
+import type { Store } from '../store/store.ts'
+import type { OwnListener } from './egress.ts'
+import { ValidationFailure } from './failure.ts'
+import { challengeProblem, orderProblem, toFailure, validationAudit } from './outcome.ts'
+import { newEvidence } from './probe.ts'
+import { createProver, type Prover, type ProverTimeouts } from './prover.ts'
+import { nextAttempt } from './retry.ts'
+import type { ValidationRunner } from './runner.ts'
+import { type HeldJob, Schedule } from './schedule.ts'
+
+export interface ValidationRunnerDeps {
+  readonly store: Pick<Store, 'validationJobs'>
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly config: Config['validation']
+  /** How long a proof lasts. */
+  readonly validAuthorizationSeconds: number
+  /** A wait before each attempt, to test clients; 0 for none. */
+  readonly chaosDelaySeconds: number
+  /** Never connected to; a function where ports are known only later. */
+  readonly ownListeners: readonly OwnListener[] | (() => readonly OwnListener[])
+  /** What an order's error says when an authorization of it fails; default: which name, and why. */
+  readonly orderError?: (authorization: AuthorizationRecord, failure: ValidationFailure) => StoredProblem
+  /** Told when a challenge has its final state in the store. Must not throw. */
+  readonly onEnd?: (job: ValidationJob, outcome: 'valid' | 'invalid' | 'discarded') => void
+  readonly timeouts?: Partial<ProverTimeouts>
+  /** Default: the real one, made from `config`. */
+  readonly prover?: Prover
+}
+
+/** A lease outlives an attempt by this much, for waiting in line and for the commit at its end. */
+const LEASE_SLACK_SECONDS = 40
+/** How often the table is looked at for jobs of a dead process. */
+const POLL_MS = 2_000
+/** Jobs taken from the table at a time. */
+const POLL_BATCH = 64
+/** A repeated response starts no more than one attempt in this time (RFC 8555 §8.2: to be rate-limited). */
+const HASTEN_EVERY_MS = 1_000
+const HASTEN_MEMORY = 10_000
+
+/** @throws {Error} naming the entry of the configuration that cannot be read */
+export function createValidationRunner(deps: ValidationRunnerDeps): ValidationRunner {
+  return new JobRunner(deps, deps.prover ?? createProver(deps))
+}
+
+class JobRunner implements ValidationRunner {
+  readonly owner: string
+  readonly leaseSeconds: number
+  readonly #deps: ValidationRunnerDeps
+  readonly #prover: Prover
+  readonly #schedule: Schedule
+  readonly #stopping = new AbortController()
+  readonly #tasks = new Set<Promise<void>>()
+  readonly #hastenedAtMs = new Map<string, number>()
+  /** When retries that we put back are due, by the monotonic clock. */
+  readonly #dueMs = new Set<number>()
+  #wake = new AbortController()
+
+  constructor(deps: ValidationRunnerDeps, prover: Prover) {
+    this.#deps = deps
+    this.#prover = prover
+    this.#schedule = new Schedule(deps.config.concurrency)
+    this.owner = `validation-${deps.random.bytes(12).toString('base64url')}`
+    this.leaseSeconds = Math.ceil(prover.attemptMs / 1000) + deps.chaosDelaySeconds + LEASE_SLACK_SECONDS
+  }
+
+  run(job: ValidationJob): void {
+    this.#hold(job, this.#deps.clock.monotonicMs())
+    this.#pump()
+  }
+
+  hasten(job: { challengeId: string }): void {
+    if (this.#stopping.signal.aborted) return
+    const now = this.#deps.clock.monotonicMs()
+    const last = this.#hastenedAtMs.get(job.challengeId)
+    if (last !== undefined && now - last < HASTEN_EVERY_MS) return
+    if (this.#hastenedAtMs.size >= HASTEN_MEMORY) this.#hastenedAtMs.clear()
+    this.#hastenedAtMs.set(job.challengeId, now)
+    this.#track(
+      this.#deps.store.validationJobs
+        .hasten(job.challengeId as ChallengeId, this.#deps.clock.now())
+        .then(() => this.#wake.abort())
+        .catch((error: unknown) => this.#deps.log.error('validation.hasten_failed', { ...job, error })),
+    )
+  }
+
+  start(): void {
+    this.#track(this.#poll())
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the validation runner stops'))
+    this.#wake.abort()
+    const broken = this.#schedule.held.map(({ job }) => job.challenge.id)
+    this.#schedule.clear()
+    while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks)
+    try {
+      await this.#deps.store.validationJobs.release(broken, this.owner)
+    } catch (error) {
+      // They end by themselves, only later.
+      this.#deps.log.error('validation.not_released', { error })
+    }
+  }
+
+  async #poll(): Promise<void> {
+    const { clock, store, log, metrics } = this.#deps
+    const stopping = this.#stopping.signal
+    while (!stopping.aborted) {
+      this.#wake = new AbortController()
+      const startedMs = clock.monotonicMs()
+      for (const due of this.#dueMs) if (due <= startedMs) this.#dueMs.delete(due)
+      let isFull = false
+      try {
+        const limit = Math.min(this.#schedule.room, POLL_BATCH)
+        if (limit > 0) {
+          const now = clock.now()
+          const leaseUntil = new Date(now.getTime() + this.leaseSeconds * 1000)
+          const jobs = await store.validationJobs.lease({ now, owner: this.owner, leaseUntil, limit })
+          for (const job of jobs) this.#hold(job, startedMs)
+          this.#pump()
+          isFull = jobs.length === limit
+        }
+        metrics.set('chancery_validation_jobs', await store.validationJobs.count())
+      } catch (error) {
+        log.error('validation.poll_failed', { error })
+      }
+      if (isFull && this.#schedule.room > 0) continue
+      let nextMs = startedMs + POLL_MS
+      for (const due of this.#dueMs) nextMs = Math.min(nextMs, due)
+      await clock.sleep(Math.max(1, nextMs - clock.monotonicMs()), this.#wake.signal)
+    }
+  }
+
+  #hold(job: ValidationJob, leasedAtMs: number): void {
+    if (this.#stopping.signal.aborted) return
+    const leaseEndsMs = leasedAtMs + this.leaseSeconds * 1000
+    if (this.#schedule.add({ job, leaseEndsMs })) return
+    this.#deps.log.debug('validation.left_in_table', { challengeId: job.challenge.id })
+  }
+
+  #pump(): void {
+    if (this.#stopping.signal.aborted) return
+    for (let held = this.#schedule.take(); held !== undefined; held = this.#schedule.take()) {
+      const running = held
+      this.#track(
+        this.#attempt(running)
+          .catch((error: unknown) =>
+            // The row stays; its lease ends, and someone tries again.
+            this.#deps.log.error('validation.not_recorded', { challengeId: running.job.challenge.id, error }),
+          )
+          .finally(() => {
+            this.#schedule.done(running)
+            this.#pump()
+          }),
+      )
+    }
+  }
+
+  async #attempt(held: HeldJob): Promise<void> {
+    const { clock, chaosDelaySeconds } = this.#deps
+    const { job } = held
+    const stopping = this.#stopping.signal
+    const neededMs = this.#prover.attemptMs + chaosDelaySeconds * 1000
+    if (clock.monotonicMs() + neededMs > held.leaseEndsMs) return // another process may have it by now
+    if (hasEnded(job.authorization, clock.now())) {
+      const failure = new ValidationFailure('unauthorized', 'The authorization ended before it was proven', {
+        hopeless: true,
+      })
+      return this.#fail(job, failure)
+    }
+    if (chaosDelaySeconds > 0) await clock.sleep(chaosDelaySeconds * 1000, stopping)
+    if (stopping.aborted) return
+
+    const evidence = newEvidence()
+    const startedMs = clock.monotonicMs()
+    let failure: ValidationFailure | undefined
+    try {
+      await this.#prover.prove(job, { signal: stopping, evidence })
+    } catch (error) {
+      if (stopping.aborted) return
+      failure = toFailure(error)
+    }
+    const seconds = (clock.monotonicMs() - startedMs) / 1000
+    this.#report(job, failure, seconds, evidence)
+    if (failure === undefined) return this.#succeed(job, evidence)
+    const again = nextAttempt(job, failure, this.#deps.config, clock.now())
+    if (again === undefined) return this.#fail(job, failure, evidence)
+    return this.#retry(job, failure, again)
+  }
+
+  #report(job: ValidationJob, failure: ValidationFailure | undefined, seconds: number, evidence: object): void {
+    const { log, metrics } = this.#deps
+    const { authorization, challenge } = job
+    metrics.observe('chancery_validation_seconds', seconds, { type: challenge.type })
+    log.info('validation.attempt', {
+      directory: authorization.directory,
+      accountId: authorization.accountId,
+      authorizationId: authorization.id,
+      challengeId: challenge.id,
+      type: challenge.type,
+      identifier: authorization.identifier,
+      wildcard: authorization.wildcard,
+      attempt: job.attempts + 1,
+      outcome: failure === undefined ? 'valid' : 'failed',
+      seconds,
+      evidence,
+      ...(failure === undefined ? {} : { problem: challengeProblem(failure) }),
+      ...(failure?.type === 'serverInternal' ? { error: failure.cause } : {}),
+    })
+  }
+
+  async #succeed(job: ValidationJob, evidence: ReturnType<typeof newEvidence>): Promise<void> {
+    const now = this.#deps.clock.now()
+    const outcome = await this.#deps.store.validationJobs.succeed(job.challenge.id, {
+      owner: this.owner,
+      now,
+      expiresAt: new Date(now.getTime() + this.#deps.validAuthorizationSeconds * 1000),
+      audit: validationAudit('validation.succeeded', job, now, { attempt: job.attempts + 1, evidence }),
+    })
+    this.#ended(job, outcome === 'done' ? 'valid' : 'discarded')
+  }
+
+  async #fail(
+    job: ValidationJob,
+    failure: ValidationFailure,
+    evidence?: ReturnType<typeof newEvidence>,
+  ): Promise<void> {
+    const now = this.#deps.clock.now()
+    const problem = challengeProblem(failure)
+    const outcome = await this.#deps.store.validationJobs.fail(job.challenge.id, {
+      owner: this.owner,
+      now,
+      error: problem,
+      orderError: (this.#deps.orderError ?? orderProblem)(job.authorization, failure),
+      audit: validationAudit('validation.failed', job, now, {
+        attempt: job.attempts + 1,
+        problem,
+        ...(evidence === undefined ? {} : { evidence }),
+      }),
+    })
+    this.#ended(job, outcome === 'done' ? 'invalid' : 'discarded')
+  }
+
+  async #retry(job: ValidationJob, failure: ValidationFailure, runAt: Date): Promise<void> {
+    const { clock, store } = this.#deps
+    await store.validationJobs.retry(job.challenge.id, { owner: this.owner, runAt, error: challengeProblem(failure) })
+    this.#dueMs.add(clock.monotonicMs() + Math.max(0, runAt.getTime() - clock.now().getTime()))
+    this.#wake.abort()
+  }
+
+  #ended(job: ValidationJob, outcome: 'valid' | 'invalid' | 'discarded'): void {
+    this.#hastenedAtMs.delete(job.challenge.id)
+    this.#deps.metrics.count('chancery_validations_total', { type: job.challenge.type, outcome })
+    this.#deps.onEnd?.(job, outcome)
+  }
+
+  #track(task: Promise<void>): void {
+    this.#tasks.add(task)
+    const forget = (): void => void this.#tasks.delete(task)
+    task.then(forget, forget)
+  }
+}
+
+function hasEnded(authorization: AuthorizationRecord, now: Date): boolean {
+  const isEnded = authorization.deactivatedAt !== undefined || authorization.revokedAt !== undefined
+  return isEnded || authorization.expiresAt.getTime() <= now.getTime()
+}
