@@ -7,3 +7,8 @@ export interface WrappedKeys {
   /** @throws {Error} when the value was made under another key or context, or was changed */
   unwrap(wrapped: Buffer, context: string): Buffer
 }
+
+/** The `context` under which the MAC key of this external account key is wrapped and unwrapped. */
+export function eabKeyContext(id: string): string {
+  return `eab-key:${id}`
+}

@@ -7,13 +7,14 @@ import type { Random } from '../lib/random.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Policy } from '../policy/decision.ts'
+import type { CertificateKeyRules } from '../policy/key-policy.ts'
 import type { Revocation } from '../revocation/revocation.ts'
 import type { AccountRecord, Jwk, ProfileSnapshot } from '../store/records.ts'
 import type { Store } from '../store/store.ts'
 import type { ValidationRunner } from '../validation/runner.ts'
-import type { DirectoryUrls } from './urls.ts'
 import type { WrappedKeys } from './eab-key.ts'
 import type { NonceService } from './nonce.ts'
+import type { DirectoryUrls } from './urls.ts'
 
 /** One ACME directory (`/acme/<name>/directory`) with its own settings. */
 export interface AcmeDirectory {
@@ -21,8 +22,12 @@ export interface AcmeDirectory {
   readonly config: DirectoryConfig
   readonly urls: DirectoryUrls
   readonly policy: Policy
+  /** What that policy says of certificate keys, so that finalize can refuse a weak one before anything is claimed. */
+  readonly keyRules: CertificateKeyRules
   /** The profile that a new order of this directory gets, as it is now. */
   readonly profile: ProfileSnapshot
+  /** Shown in `meta.profiles` beside the profile's name; absent or empty means the name itself. */
+  readonly profileDescription?: string
 }
 
 /** What endpoints work with; handed in by `app/`. */
@@ -65,17 +70,26 @@ export interface AuthenticatedRequest {
   readonly directory: AcmeDirectory
   /** The URL the request was made for, as handed out. */
   readonly url: string
-  /** Path parameters, still untrusted text. */
+  /** Path parameters by their names in `routes.ts` (`id`; `serial` and `alternate`), still untrusted text. */
   readonly params: Readonly<Record<string, string>>
   readonly query: URLSearchParams
   readonly accept: string | undefined
   /** `''` is POST-as-GET (RFC 8555 §6.3); otherwise a JSON object. */
   readonly payload: '' | JsonObject
-  /** Exactly one of the two, as the endpoint's row in `routes.ts` demands. */
+  /**
+   * Exactly one of the two, as the endpoint's row in `routes.ts` demands. `kid` is the account's URL as it was sent,
+   * under the current or a former base.
+   */
   readonly signer:
-    | { readonly kind: 'account'; readonly account: AccountRecord }
-    | { readonly kind: 'key'; readonly jwk: Jwk; readonly thumbprint: string; readonly spkiDer: Buffer; readonly key: KeyObject }
-  /** The `externalAccountBinding` and key-change inner JWS compare with these. */
+    | { readonly kind: 'account'; readonly account: AccountRecord; readonly kid: string }
+    | {
+        readonly kind: 'key'
+        readonly jwk: Jwk
+        readonly thumbprint: string
+        readonly spkiDer: Buffer
+        readonly key: KeyObject
+      }
+  /** Carries the request, directory and account into each line. */
   readonly log: Logger
 }
 

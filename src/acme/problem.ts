@@ -2,7 +2,8 @@ import type { Identifier } from '../lib/identifier.ts'
 
 /**
  * RFC 8555 §6.7 and the IANA registry "ACME Error Types", with the status that this server sends. Nothing is
- * invented inside the ACME URN; what has no type there is `about:blank` with a status (RFC 9457 §4.2.1).
+ * invented inside the ACME URN; what has no type there is `malformed` with a status that says more (404, 405, 409, 413,
+ * 415), because clients look for the URN.
  */
 export const PROBLEMS = {
   accountDoesNotExist: { status: 400 }, // §7.3.1

@@ -17,7 +17,6 @@ export interface DirectoryUrls {
   authorization(id: string): string
   challenge(id: string): string
   certificate(serial: string, alternate?: number): string
-  terms(): string
 }
 
 /** @param baseUrl configured `publicUrl`, without a trailing slash */
@@ -32,12 +31,12 @@ export function directoryUrls(baseUrl: string, directory: string): DirectoryUrls
     revokeCert: `${at}/revoke-cert`,
     keyChange: `${at}/key-change`,
     account: (id) => `${at}/account/${id}`,
-    orders: (accountId, cursor) => `${at}/account/${accountId}/orders${cursor === undefined ? '' : `?cursor=${cursor}`}`,
+    orders: (accountId, cursor) =>
+      `${at}/account/${accountId}/orders${cursor === undefined ? '' : `?cursor=${cursor}`}`,
     order: (id) => `${at}/order/${id}`,
     finalize: (orderId) => `${at}/order/${orderId}/finalize`,
     authorization: (id) => `${at}/authz/${id}`,
     challenge: (id) => `${at}/challenge/${id}`,
     certificate: (serial, alternate) => `${at}/certificate/${serial}${alternate === undefined ? '' : `/${alternate}`}`,
-    terms: () => `${at}/terms`,
   }
 }

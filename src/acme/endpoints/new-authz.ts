@@ -1,0 +1,51 @@
+import { isWildcard } from '../../lib/identifier.ts'
+import { decideOnNames } from '../decide-on-names.ts'
+import type { Endpoint } from '../endpoint.ts'
+import { accountOf } from '../find-owned.ts'
+import { identifierError, readIdentifier } from '../identifiers.ts'
+import { planAuthorizations } from '../plan-authorizations.ts'
+import { AcmeError } from '../problem.ts'
+import { authorizationResponse } from './authorization.ts'
+
+/**
+ * Authorizes a name before any order (RFC 8555 §7.4.1). A reusable authorization is answered in place of a new one;
+ * always with 201, the only success that some clients know here. Wildcards cannot be pre-authorized.
+ */
+export const newAuthz: Endpoint = async (request, services) => {
+  const account = accountOf(request)
+  const { directory, payload } = request
+  const read = readIdentifier(payload === '' ? undefined : payload['identifier'], 'identifier')
+  if ('problem' in read) throw identifierError([read.problem])
+  const { identifier } = read
+  if (isWildcard(identifier)) {
+    throw new AcmeError(
+      'rejectedIdentifier',
+      'A wildcard cannot be authorized in advance (RFC 8555 §7.4.1); place an order for it',
+      {
+        subproblems: [{ type: 'rejectedIdentifier', detail: 'A wildcard cannot be authorized in advance', identifier }],
+      },
+    )
+  }
+  await decideOnNames([identifier], { request, account, lifetimeSeconds: directory.profile.lifetimeSeconds }, services)
+  const now = services.clock.now()
+  const plan = await planAuthorizations([identifier], { directory, accountId: account.id, now }, services)
+  const [created] = plan.created
+  const [found] = plan.authorizations
+  if (found === undefined) throw new Error('The plan holds no authorization for the identifier')
+  if (created !== undefined) {
+    await services.store.authorizations.create(created, {
+      at: now,
+      event: 'authorization.created',
+      requestId: request.requestId,
+      directory: directory.name,
+      accountId: account.id,
+      data: { authorizationId: created.id, identifier: `${identifier.type}:${identifier.value}` },
+    })
+  }
+  request.log.info('authorization.created', { authorizationId: found.id, reused: created === undefined })
+  return {
+    ...authorizationResponse(found, { request, now }),
+    status: 201,
+    location: directory.urls.authorization(found.id),
+  }
+}

@@ -1,0 +1,127 @@
+import type { Identifier } from '../../lib/identifier.ts'
+import { newId } from '../../lib/ids.ts'
+import type { AccountRecord, OrderRecord } from '../../store/records.ts'
+import { decideOnNames } from '../decide-on-names.ts'
+import type { AcmeDirectory, AcmeServices, AuthenticatedRequest, Endpoint, JsonObject } from '../endpoint.ts'
+import { orderResponse } from '../find-order.ts'
+import { accountOf } from '../find-owned.ts'
+import { readIdentifiers } from '../identifiers.ts'
+import { requireObject } from '../payload.ts'
+import type { AuthorizationPlan } from '../plan-authorizations.ts'
+import { planAuthorizations } from '../plan-authorizations.ts'
+import { AcmeError } from '../problem.ts'
+import type { RequestedValidity } from '../requested-validity.ts'
+import { readRequestedValidity } from '../requested-validity.ts'
+import { orderStatus } from '../state/order.ts'
+
+/**
+ * Places an order (RFC 8555 §7.4): read, ask policy, reuse or create authorizations, store. Every request makes an
+ * order of its own (CQ-O12), and none reads older orders (CQ-O15). `replaces` is not supported yet and ignored, as
+ * are members that nobody knows.
+ */
+export const newOrder: Endpoint = async (request, services) => {
+  const account = accountOf(request)
+  const { directory } = request
+  const payload = requireObject(request.payload, 'A new order')
+  const now = services.clock.now()
+  const identifiers = readIdentifiers(payload['identifiers'], services.settings.identifiersPerOrder)
+  checkProfile(payload, directory)
+  const validity = readRequestedValidity(payload, {
+    profile: directory.profile,
+    maxNotBeforeAheadSeconds: directory.config.maxNotBeforeAhead,
+    now,
+  })
+  await decideOnNames(identifiers, { request, account, lifetimeSeconds: validity.lifetimeSeconds }, services)
+  const placed = await placeOrder({ request, account, identifiers, validity, now }, services)
+  const found = { order: placed.order, authorizations: placed.plan.authorizations }
+  services.metrics.count('chancery_orders_total', { event: 'created' })
+  request.log.info('order.created', {
+    orderId: placed.order.id,
+    identifiers: identifiers.map(({ value }) => value),
+    authorizationIds: placed.plan.authorizations.map(({ id }) => id),
+    reused: placed.plan.authorizations.length - placed.plan.created.length,
+    status: orderStatus(found, now),
+  })
+  return orderResponse(found, { request, now, status: 201 })
+}
+
+/** This directory offers exactly its one profile; asking for it by name is allowed (draft-ietf-acme-profiles §4). */
+function checkProfile(payload: JsonObject, directory: AcmeDirectory): void {
+  const profile = payload['profile']
+  if (profile === undefined || profile === null || profile === directory.profile.name) return
+  if (typeof profile !== 'string') throw new AcmeError('malformed', '"profile" must be the name of a profile')
+  throw new AcmeError(
+    'invalidProfile',
+    `There is no such profile here; this directory offers: ${directory.profile.name}`,
+  )
+}
+
+interface Placing {
+  readonly request: AuthenticatedRequest
+  readonly account: AccountRecord
+  readonly identifiers: readonly Identifier[]
+  readonly validity: RequestedValidity
+  readonly now: Date
+}
+
+const PLANS = 4
+
+/** Plans and stores; plans again when an authorization to be reused ended in between. */
+async function placeOrder(
+  placing: Placing,
+  services: AcmeServices,
+): Promise<{ order: OrderRecord; plan: AuthorizationPlan }> {
+  const { request, account, identifiers, now } = placing
+  for (let left = PLANS; left > 0; left--) {
+    const plan = await planAuthorizations(
+      identifiers,
+      { directory: request.directory, accountId: account.id, now },
+      services,
+    )
+    const order = draftOrder(placing, plan, services)
+    const outcome = await services.store.orders.create(order, {
+      authorizationIds: plan.authorizations.map(({ id }) => id),
+      newAuthorizations: plan.created,
+      now,
+      audit: {
+        at: now,
+        event: 'order.created',
+        requestId: request.requestId,
+        directory: request.directory.name,
+        accountId: account.id,
+        orderId: order.id,
+        data: {
+          identifiers: identifiers.map(({ type, value }) => `${type}:${value}`),
+          profile: order.profile.name,
+          authorizationIds: plan.authorizations.map(({ id }) => id),
+        },
+      },
+    })
+    if (outcome === 'created') return { order, plan }
+  }
+  throw new AcmeError('serverInternal', 'The authorizations of this account are changing too fast; try again', {
+    status: 503,
+    retryAfterSeconds: 1,
+  })
+}
+
+function draftOrder(placing: Placing, plan: AuthorizationPlan, services: AcmeServices): OrderRecord {
+  const { request, account, identifiers, validity, now } = placing
+  return {
+    id: newId(services.random, 'order'),
+    directory: request.directory.name,
+    accountId: account.id,
+    identifiers,
+    profile: request.directory.profile,
+    ...(validity.notBefore && { notBefore: validity.notBefore }),
+    ...(validity.notAfter && { notAfter: validity.notAfter }),
+    createdAt: now,
+    expiresAt: orderExpiry(plan, services.settings.orderLifetimeSeconds, now),
+  }
+}
+
+/** Not later than the earliest end of an authorization, for by then the order could not become ready any more. */
+function orderExpiry(plan: AuthorizationPlan, lifetimeSeconds: number, now: Date): Date {
+  const ends = plan.authorizations.map(({ expiresAt }) => expiresAt.getTime())
+  return new Date(Math.min(now.getTime() + lifetimeSeconds * 1000, ...ends))
+}

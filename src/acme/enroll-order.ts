@@ -1,0 +1,116 @@
+import type { EnrollmentResult } from '../enrollment/enrollment.ts'
+import type { Identifier } from '../lib/identifier.ts'
+import type { AccountRecord, AuthorizationRecord, OrderWithAuthorizations } from '../store/records.ts'
+import type { SubjectPublicKey } from '../x509/spki.ts'
+import { requesterOf } from './decide-on-names.ts'
+import type { AcmeServices, AuthenticatedRequest } from './endpoint.ts'
+import { AcmeError } from './problem.ts'
+import { refusalError, refusalFacts } from './refusal.ts'
+import { orderStatus } from './state/order.ts'
+
+/** How the claim of an order ended, as far as the requester must know; the order itself tells the rest. */
+export type ClaimOutcome = 'issued' | 'processing' | 'failed' | 'not-ready'
+
+/** The whole answer is due within 3 s (CQ-F01). */
+const PATIENCE_MS = 2_500
+/** How often to wait that long again while the claim is not even made; then the server is too busy. */
+const EXTENSIONS = 8
+
+/**
+ * Takes a ready order down the one road to a certificate, and waits a short while for it. Slow signing goes on after
+ * the answer; what becomes of it is in the order.
+ *
+ * @throws {AcmeError} when it is refused; the order is then still ready
+ */
+export async function enrollOrder(
+  found: OrderWithAuthorizations,
+  asked: {
+    readonly publicKey: SubjectPublicKey
+    readonly csrSha256: string
+    readonly account: AccountRecord
+    readonly request: AuthenticatedRequest
+  },
+  services: AcmeServices,
+): Promise<ClaimOutcome> {
+  const { order } = found
+  const { request, account } = asked
+  const work = services.enrollment.enroll({
+    requestId: request.requestId,
+    requester: requesterOf(account),
+    identifiers: found.authorizations.map(provedIdentifier),
+    publicKey: asked.publicKey,
+    profile: order.profile,
+    ...(order.notBefore && { notBefore: order.notBefore }),
+    ...(order.notAfter && { notAfter: order.notAfter }),
+    order: { id: order.id, directory: order.directory, accountId: order.accountId, csrSha256: asked.csrSha256 },
+  })
+  const result = await patiently(work, order, services)
+  if (result === undefined) {
+    void work.then(
+      (late) => request.log.info('order.enrolled-late', { orderId: order.id, outcome: late.outcome }),
+      (error: unknown) => request.log.error('order.enrolled-late', { orderId: order.id, outcome: 'error', error }),
+    )
+    return 'processing'
+  }
+  return outcomeOf(result, request, order.id)
+}
+
+/** The value that was proved, from the stored authorization and nowhere else (KF-A19). */
+function provedIdentifier({ identifier, wildcard }: AuthorizationRecord): Identifier {
+  return wildcard ? { type: 'dns', value: `*.${identifier.value}` } : identifier
+}
+
+function outcomeOf(result: EnrollmentResult, request: AuthenticatedRequest, orderId: string): ClaimOutcome {
+  switch (result.outcome) {
+    case 'issued':
+    case 'processing':
+    case 'failed':
+    case 'not-ready':
+      return result.outcome
+    case 'refused': {
+      const facts = refusalFacts(result.decision)
+      request.log.info('policy.denied', { orderId, ...facts })
+      // An allowing decision cannot refuse; if one does, the refusal stands without a reason.
+      if (result.decision.outcome === 'allow') throw new AcmeError('unauthorized', 'The certificate was refused')
+      throw refusalError(result.decision, request.requestId)
+    }
+    case 'unacceptable':
+      throw new AcmeError(result.about === 'validity' ? 'malformed' : 'badCSR', result.detail)
+    default:
+      return result satisfies never
+  }
+}
+
+/**
+ * The result, or undefined when the order was claimed and is taking long. An order that is not claimed yet would read
+ * `ready`, which a client must not see after its finalize was accepted (CQ-F09); so that is waited for.
+ */
+async function patiently(
+  work: Promise<EnrollmentResult>,
+  order: OrderWithAuthorizations['order'],
+  services: Pick<AcmeServices, 'clock' | 'store'>,
+): Promise<EnrollmentResult | undefined> {
+  for (let left = EXTENSIONS; left > 0; left--) {
+    const result = await within(work, PATIENCE_MS, services)
+    if (result !== undefined) return result
+    const now = await services.store.orders.get(order.id)
+    if (now !== undefined && orderStatus(now, services.clock.now()) !== 'ready') return undefined
+  }
+  throw new AcmeError('serverInternal', 'The server is too busy to issue now; send the same request again', {
+    status: 503,
+    retryAfterSeconds: 5,
+  })
+}
+
+/**
+ * The value, or undefined when `ms` have passed. The race listens to `work` for good, so that a late rejection is never
+ * unhandled and cannot stop the process (KF-F14).
+ */
+async function within<T>(work: Promise<T>, ms: number, { clock }: Pick<AcmeServices, 'clock'>): Promise<T | undefined> {
+  const wake = new AbortController()
+  try {
+    return await Promise.race([work, clock.sleep(ms, wake.signal).then(() => undefined)])
+  } finally {
+    wake.abort()
+  }
+}

@@ -1,0 +1,31 @@
+import type { Exchange } from './exchange.ts'
+
+/** The rest of an unread body that is worth reading, to keep the connection; more than this and it is closed. */
+const MAX_DISCARDED_BYTES = 1 << 20
+
+/**
+ * Sends a whole answer. `headers` is a flat list of names and values whose spelling and repetition reach the wire as
+ * they are (CQ-T01, CQ-T12); `Date`, `Connection` and `Content-Length` are added. HEAD gets the headers alone.
+ * Does nothing when the connection is gone.
+ */
+export function send(exchange: Exchange, status: number, headers: string[], body: string | Buffer = ''): void {
+  const { response } = exchange
+  if (response.headersSent || response.destroyed) return
+  // A 304 has no body, and a length of 0 would be that of the resource (RFC 9110 §8.6).
+  const isBodiless = status === 204 || status === 304
+  if (!isBodiless) headers.push('Content-Length', String(Buffer.byteLength(body)))
+  if (mustClose(exchange)) headers.push('Connection', 'close')
+  response.writeHead(status, headers)
+  response.end(exchange.method === 'HEAD' || isBodiless ? undefined : body)
+}
+
+function mustClose(exchange: Exchange): boolean {
+  if (exchange.isDraining()) return true
+  const { request } = exchange
+  if (request.complete) return false
+  // Without its 100 the requester may never send the body, and the next request could be read as one (KF-F17).
+  if (exchange.awaitsContinue) return true
+  if (request.headers['transfer-encoding'] !== undefined) return true
+  const length = request.headers['content-length']
+  return length !== undefined && Number(length) > MAX_DISCARDED_BYTES
+}
