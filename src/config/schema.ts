@@ -6,143 +6,349 @@ import { z } from 'zod'
  */
 
 /** `host:port`, with IPv6 in brackets. */
-const listenAddress = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^:[\]\s]+):\d{1,5}$/, 'must be host:port, IPv6 in brackets')
+const listenAddress = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^:[\]\s]+):\d{1,5}$/, 'must be host:port, IPv6 in brackets')
 const httpsUrl = z.url({ protocol: /^https$/ })
 const httpUrl = z.url({ protocol: /^http$/ })
-const seconds = z.number().int().positive()
+/** An address told to clients; it goes into header lines as it is. */
+const webUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .regex(
+    /^[!#-;=?-~]+$/,
+    'must be printable ASCII without spaces, quotes or angle brackets; write others percent-encoded',
+  )
+/** A century: dates and timers stay within what the runtime can hold. */
+const seconds = z
+  .number()
+  .int()
+  .positive()
+  .max(36_525 * 86_400, 'must be at most 36525d')
 /** A length of time: a number of seconds, or text such as `90s`, `15m`, `24h`, `7d`. Becomes seconds. */
 const DURATION_UNITS = { s: 1, m: 60, h: 3600, d: 86400 } as const
-const duration = z
+export const duration = z
   .union([seconds, z.string().regex(/^\d{1,9}[smhd]$/, 'must be seconds, or a number with s, m, h or d')])
-  .transform((value) => typeof value === 'number' ? value : Number(value.slice(0, -1)) * DURATION_UNITS[value.slice(-1) as keyof typeof DURATION_UNITS])
+  .transform((value) =>
+    typeof value === 'number'
+      ? value
+      : Number(value.slice(0, -1)) * DURATION_UNITS[value.slice(-1) as keyof typeof DURATION_UNITS],
+  )
   .pipe(seconds)
 /** A list; one plain value stands for a list of one, so that `--set a.b=x` works. */
-const listOf = <T extends z.ZodType>(item: T) => z.preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), z.array(item))
+const listOf = <T extends z.ZodType>(item: T) =>
+  z.preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), z.array(item))
 
 const profile = z.strictObject({
-  description: z.string().default('').describe('shown to clients and operators'),
-  lifetime: duration.default(86_400).describe('validity when the order asks for none'),
-  maxLifetime: duration.optional().describe('longest validity an order may ask for; default: lifetime'),
-  backdate: duration.default(300).describe('how far notBefore lies before signing, for devices whose clock is behind'),
-  extendedKeyUsages: listOf(z.enum(['serverAuth', 'clientAuth'])).default(['serverAuth']),
-  subject: z.enum(['empty', 'commonName']).default('empty').describe('commonName: the first dns name of at most 64 characters'),
-  issuer: z.string().default('default').describe('name of the issuing CA in the state folder'),
+  description: z
+    .string()
+    .default('')
+    .describe('shown to clients in `meta.profiles` of the directory; empty: the name of the profile'),
+  lifetime: duration.default(86_400).describe('validity when the order asks for none; both ends are counted'),
+  maxLifetime: duration.optional().describe('longest validity an order may ask for; default: `lifetime`'),
+  backdate: duration
+    .default(300)
+    .describe(
+      'how far notBefore lies before the moment of signing, for devices whose clock is behind; the length stays',
+    ),
+  extendedKeyUsages: listOf(z.enum(['serverAuth', 'clientAuth']))
+    .default(['serverAuth'])
+    .describe('`serverAuth`, `clientAuth` or both'),
+  subject: z
+    .enum(['empty', 'commonName'])
+    .default('empty')
+    .describe(
+      '`empty`: no subject, names in the SAN only; `commonName`: also the first dns name of at most 64 characters',
+    ),
+  issuer: z
+    .string()
+    .default('default')
+    .describe('the issuing CA, by its name in the state folder; see `chancery init --issuer`'),
 })
 
+/** Told to clients, and kept in records beside names of our own such as `(server)`. */
+const profileName = z
+  .string()
+  .regex(/^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/, 'must be letters, digits, dots, hyphens and underscores')
+
 const directory = z.strictObject({
-  profile: z.string().default('server').describe('the profile of every order of this directory'),
-  externalAccount: z.enum(['none', 'optional', 'required']).default('none').describe('external account binding (RFC 8555 §7.3.4)'),
-  challenges: listOf(z.enum(['http-01', 'dns-01', 'tls-alpn-01'])).default(['http-01', 'dns-01', 'tls-alpn-01']),
+  profile: z
+    .string()
+    .default('server')
+    .describe('the profile of every order of this directory, by its name below `profiles`'),
+  externalAccount: z
+    .enum(['none', 'optional', 'required'])
+    .default('none')
+    .describe('external account binding (RFC 8555 §7.3.4): `none`, `optional` or `required` for new accounts'),
+  challenges: listOf(z.enum(['http-01', 'dns-01', 'tls-alpn-01']))
+    .default(['http-01', 'dns-01', 'tls-alpn-01'])
+    .describe('ways to prove control that are offered'),
   policy: z.string().default('default').describe('the policy, by its name below `policies`'),
-  termsOfService: z.url().optional().describe('when set, a new account must agree'),
-  website: z.url().optional(),
-  caaIdentities: listOf(z.string()).optional(),
-  maxNotBeforeAhead: duration.default(3600).describe('how far in the future an order may ask notBefore to be (CQ-O16)'),
+  termsOfService: webUrl.optional().describe('URL of the terms; when set, a new account must agree'),
+  website: webUrl.optional().describe('URL told to clients in `meta.website`'),
+  caaIdentities: listOf(z.string()).optional().describe('told to clients in `meta.caaIdentities`'),
+  maxNotBeforeAhead: duration.default(3600).describe('how far in the future an order may ask notBefore to be'),
 })
 
 /** Dns patterns are by label: `*` is one label, `**` is one or more; only as whole labels. */
 const policy = z.strictObject({
-  allow: z.strictObject({
-    dns: listOf(z.string()).default([]),
-    ip: listOf(z.string()).default([]).describe('CIDR blocks'),
-    wildcards: z.boolean().default(true).describe('whether `*.name` may be issued where `x.name` may'),
-  }).default({ dns: [], ip: [], wildcards: true }),
-  deny: z.strictObject({
-    dns: listOf(z.string()).default([]),
-    ip: listOf(z.string()).default([]),
-  }).default({ dns: [], ip: [] }),
-  keys: z.strictObject({
-    algorithms: listOf(z.enum(['P-256', 'P-384', 'P-521', 'RSA', 'Ed25519'])).default(['P-256', 'P-384', 'P-521', 'RSA', 'Ed25519']),
-    minRsaBits: z.number().int().min(2048).max(8192).default(2048),
-    maxRsaBits: z.number().int().min(2048).max(8192).default(4096),
-  }).default({ algorithms: ['P-256', 'P-384', 'P-521', 'RSA', 'Ed25519'], minRsaBits: 2048, maxRsaBits: 4096 }),
-  profiles: listOf(z.string()).optional().describe('profiles this policy allows; default: all'),
+  allow: z
+    .strictObject({
+      dns: listOf(z.string())
+        .default([])
+        .describe(
+          'name patterns: `*` is one label, `**` one or more; in `default` the lab names until `allow` is given',
+        ),
+      ip: listOf(z.string())
+        .default([])
+        .describe('CIDR blocks; in `default` private and loopback ones until `allow` is given'),
+      wildcards: z.boolean().default(true).describe('whether `*.name` may be issued where `x.name` may'),
+    })
+    .default({ dns: [], ip: [], wildcards: true }),
+  deny: z
+    .strictObject({
+      dns: listOf(z.string()).default([]).describe('name patterns never issued; beats allow'),
+      ip: listOf(z.string()).default([]).describe('CIDR blocks never issued; beats allow'),
+    })
+    .default({ dns: [], ip: [] }),
+  keys: z
+    .strictObject({
+      algorithms: listOf(z.enum(['P-256', 'P-384', 'P-521', 'RSA', 'Ed25519']))
+        .default(['P-256', 'P-384', 'P-521', 'RSA', 'Ed25519'])
+        .describe('kinds of certificate keys'),
+      minRsaBits: z.number().int().min(2048).max(8192).default(2048).describe('smallest RSA modulus'),
+      maxRsaBits: z.number().int().min(2048).max(8192).default(4096).describe('largest RSA modulus'),
+      blocklistFiles: listOf(z.string())
+        .default([])
+        .describe(
+          'files of hashes of known bad keys, beside those built in, relative to the state folder; see `docs/policy.md`',
+        ),
+    })
+    .default({
+      algorithms: ['P-256', 'P-384', 'P-521', 'RSA', 'Ed25519'],
+      minRsaBits: 2048,
+      maxRsaBits: 4096,
+      blocklistFiles: [],
+    }),
+  profiles: listOf(z.string()).optional().describe('profiles that this policy allows; default: all'),
 })
 
 /** Names and addresses that no public CA can certify: the first start works in a lab and can hurt nobody. */
 export const DEFAULT_POLICY_NAMES = ['**.internal', '**.test', '**.localhost', '**.home.arpa'] as const
-export const DEFAULT_POLICY_ADDRESSES = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '127.0.0.0/8', 'fc00::/7', '::1/128'] as const
+export const DEFAULT_POLICY_ADDRESSES = [
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '127.0.0.0/8',
+  'fc00::/7',
+  '::1/128',
+] as const
 
 export const configSchema = z.strictObject({
-  publicUrl: httpsUrl.optional().describe('every ACME URL is built from it; default https://localhost:<port of listeners.acme>'),
-  formerPublicUrls: listOf(httpsUrl).default([]).describe('earlier values of publicUrl, still accepted in `kid` and `url` (CQ-D06)'),
-  publicHttpUrl: httpUrl.optional().describe('base of the CRL and issuer addresses in certificates; default http://localhost:<port of listeners.public>'),
-  listeners: z.strictObject({
-    acme: listenAddress.default('127.0.0.1:8443'),
-    public: listenAddress.default('127.0.0.1:8080'),
-    admin: listenAddress.default('127.0.0.1:8444'),
-  }).prefault({}),
-  tls: z.strictObject({
-    names: listOf(z.string()).default([]).describe('more names and addresses for the server certificate, beside the host of publicUrl'),
-    lifetime: duration.default(7 * 86_400),
-  }).prefault({}),
-  store: z.strictObject({
-    url: z.string().regex(/^sqlite:.+/, 'must be sqlite:PATH').optional().describe('default: sqlite:chancery.db in the state folder'),
-  }).prefault({}),
-  keys: z.strictObject({
-    passphraseFile: z.string().optional().describe('file whose first line encrypts the online keys at rest'),
-  }).prefault({}),
-  directories: z.record(z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/), directory).prefault({ default: {} }),
-  profiles: z.record(z.string().min(1), profile).prefault({ server: {} }),
-  policies: z.record(z.string().min(1), policy).prefault({ default: { allow: { dns: [...DEFAULT_POLICY_NAMES], ip: [...DEFAULT_POLICY_ADDRESSES] } } }),
-  accounts: z.strictObject({
-    maxContacts: z.number().int().min(0).max(100).default(10),
-  }).prefault({}),
-  orders: z.strictObject({
-    lifetime: duration.default(7 * 86_400).describe('how long an order may stay unfinished'),
-    pendingAuthorizationLifetime: duration.default(86_400),
-    validAuthorizationLifetime: duration.default(86_400).describe('how long a proof may be used again'),
-    sharePendingFor: duration.default(300).describe('how long an untried pending authorization is shared between orders (CQ-O12)'),
-    acceptPaddedBase64: z.boolean().default(true).describe('accept `=` at the end of csr and certificate (CQ-J03)'),
-    allowCertificateGet: z.boolean().default(false).describe('answer unauthenticated GET of certificate URLs (CQ-C07)'),
-  }).prefault({}),
-  validation: z.strictObject({
-    http01: z.strictObject({ port: z.number().int().min(1).max(65535).default(80) }).prefault({}),
-    tlsAlpn01: z.strictObject({ port: z.number().int().min(1).max(65535).default(443) }).prefault({}),
-    dns: z.strictObject({
-      resolvers: listOf(z.string()).default([]).describe('ip:port each; default: the system resolvers'),
-      zones: z.record(z.string(), listOf(z.string())).default({}).describe('resolvers for a zone and all below it (split horizon)'),
-      timeout: duration.default(5),
-    }).prefault({}),
-    egress: z.strictObject({
-      allow: listOf(z.string()).default([]).describe('CIDR blocks that may be connected to although refused by default; `address:port` names one of our own listeners'),
-      deny: listOf(z.string()).default([]).describe('CIDR blocks never connected to; beats allow'),
-    }).prefault({}),
-    concurrency: z.number().int().min(1).max(10_000).default(256),
-    attempts: z.number().int().min(1).max(20).default(3).describe('queries before http-01 and tls-alpn-01 are given up'),
-    retryAfter: duration.default(5).describe('between two queries'),
-    dnsAttempts: z.number().int().min(1).max(50).default(8),
-  }).prefault({}),
-  crl: z.strictObject({
-    lifetime: duration.default(86_400).describe('nextUpdate minus thisUpdate; rebuilt at half'),
-    rebuildWithin: duration.default(30).describe('longest wait from a revocation to the CRL that lists it'),
-  }).prefault({}),
-  limits: z.strictObject({
-    enabled: z.boolean().default(true).describe('false switches the per-address limits off, for a measurement'),
-    bodyBytes: z.number().int().min(1024).max(1 << 20).default(50_000),
-    identifiersPerOrder: z.number().int().min(1).max(1000).default(100),
-    connections: z.number().int().min(16).default(10_000),
-    connectionsPerAddress: z.number().int().min(1).default(4_000),
-    requestTimeout: duration.default(30).describe('for the whole of one request to arrive'),
-    clockTolerance: duration.default(60).describe('how far the wall clock may go back before signing stops'),
-  }).prefault({}),
-  retention: z.strictObject({
-    finalOrders: duration.default(30 * 86_400),
-    expiredCertificates: duration.default(90 * 86_400),
-    unusedAccounts: duration.default(90 * 86_400),
-    spentEabKeys: duration.default(90 * 86_400),
-    audit: duration.default(400 * 86_400),
-  }).prefault({}),
-  chaos: z.strictObject({
-    badNoncePercent: z.number().int().min(0).max(100).default(0).describe('share of good nonces refused, to test clients'),
-    validationDelay: z.union([z.literal(0), duration]).default(0).describe('wait before each validation, to test clients'),
-  }).prefault({}),
-  log: z.strictObject({
-    level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
-  }).prefault({}),
-  shutdown: z.strictObject({
-    drainTimeout: duration.default(20).describe('how long SIGTERM waits for requests under way'),
-  }).prefault({}),
+  publicUrl: httpsUrl
+    .optional()
+    .describe(
+      'every ACME URL is built from it, never from `Host`; default: `https://localhost:` and the port of `listeners.acme`',
+    ),
+  formerPublicUrls: listOf(httpsUrl)
+    .default([])
+    .describe(
+      'earlier values of `publicUrl`, still accepted in `kid` and `url` of requests, so that clients survive a move',
+    ),
+  publicHttpUrl: httpUrl
+    .optional()
+    .describe(
+      'base of the CRL and issuer addresses that certificates carry; cannot be changed in issued ones; default: `http://localhost:` and the port of `listeners.public`',
+    ),
+  listeners: z
+    .strictObject({
+      acme: listenAddress.default('127.0.0.1:8443').describe('HTTPS: ACME, and `/root.pem`'),
+      public: listenAddress.default('127.0.0.1:8080').describe('plain HTTP: CRLs, issuing CA certificates, the root'),
+      admin: listenAddress
+        .default('127.0.0.1:8444')
+        .describe(
+          'plain HTTP: `/metrics`, `/healthz`, `/readyz`; a loopback address only, because it has no authentication yet',
+        ),
+    })
+    .prefault({}),
+  tls: z
+    .strictObject({
+      names: listOf(z.string())
+        .default([])
+        .describe('more names and addresses for the server certificate, beside the host of `publicUrl`'),
+      lifetime: duration
+        .default(7 * 86_400)
+        .describe('validity of the server certificate, which renews itself at two thirds of it; at least an hour'),
+    })
+    .prefault({}),
+  store: z
+    .strictObject({
+      url: z
+        .string()
+        .regex(/^sqlite:.+/, 'must be sqlite:PATH')
+        .optional()
+        .describe('`sqlite:PATH`, relative to the state folder; default: `sqlite:chancery.db`'),
+    })
+    .prefault({}),
+  keys: z
+    .strictObject({
+      passphraseFile: z
+        .string()
+        .optional()
+        .describe(
+          'file, relative to the state folder, whose first line encrypts the online keys that are made from then on; default: they are stored plain, for their owner alone',
+        ),
+    })
+    .prefault({}),
+  directories: z
+    .record(z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/), directory)
+    .prefault({ default: {} }),
+  profiles: z.record(profileName, profile).prefault({ server: {} }),
+  policies: z
+    .record(z.string().min(1), policy)
+    .prefault({ default: { allow: { dns: [...DEFAULT_POLICY_NAMES], ip: [...DEFAULT_POLICY_ADDRESSES] } } }),
+  accounts: z
+    .strictObject({
+      maxContacts: z.number().int().min(0).max(100).default(10).describe('contact addresses of one account'),
+    })
+    .prefault({}),
+  orders: z
+    .strictObject({
+      lifetime: duration.default(7 * 86_400).describe('how long an order may stay unfinished'),
+      pendingAuthorizationLifetime: duration.default(86_400).describe('how long an authorization may stay unproved'),
+      validAuthorizationLifetime: duration
+        .default(86_400)
+        .describe('how long a proof may be used again for further orders'),
+      sharePendingFor: duration
+        .default(300)
+        .describe('how long an untried pending authorization is shared between orders of one account'),
+      acceptPaddedBase64: z
+        .boolean()
+        .default(true)
+        .describe('accept `=` at the end of `csr` and `certificate` in payloads, which some devices send'),
+      allowCertificateGet: z
+        .boolean()
+        .default(false)
+        .describe('answer unauthenticated GET of certificate URLs, for old clients'),
+    })
+    .prefault({}),
+  validation: z
+    .strictObject({
+      http01: z
+        .strictObject({ port: z.number().int().min(1).max(65535).default(80).describe('where http-01 connects to') })
+        .prefault({}),
+      tlsAlpn01: z
+        .strictObject({
+          port: z.number().int().min(1).max(65535).default(443).describe('where tls-alpn-01 connects to'),
+        })
+        .prefault({}),
+      dns: z
+        .strictObject({
+          resolvers: listOf(z.string()).default([]).describe('`address:port` each; empty: the resolvers of the system'),
+          zones: z
+            .record(
+              z.string(),
+              listOf(z.string()).describe(
+                'resolvers for this zone and all below it, `address:port` each (split horizon)',
+              ),
+            )
+            .default({}),
+          timeout: duration.default(5).describe('for one query to one resolver'),
+        })
+        .prefault({}),
+      egress: z
+        .strictObject({
+          allow: listOf(z.string())
+            .default([])
+            .describe(
+              'CIDR blocks that may be connected to although refused by default, such as `127.0.0.0/8`; `address:port` names one of our own listeners',
+            ),
+          deny: listOf(z.string()).default([]).describe('CIDR blocks never connected to; beats `allow`'),
+        })
+        .prefault({}),
+      concurrency: z.number().int().min(1).max(10_000).default(256).describe('proofs under way at once'),
+      attempts: z
+        .number()
+        .int()
+        .min(1)
+        .max(20)
+        .default(3)
+        .describe('tries before http-01 and tls-alpn-01 are given up'),
+      retryAfter: duration.default(5).describe('wait between two tries'),
+      dnsAttempts: z
+        .number()
+        .int()
+        .min(1)
+        .max(50)
+        .default(8)
+        .describe('tries before dns-01 is given up; records take time to spread'),
+    })
+    .prefault({}),
+  crl: z
+    .strictObject({
+      lifetime: duration.default(86_400).describe('from thisUpdate to nextUpdate; rebuilt at half of it'),
+      rebuildWithin: duration.default(30).describe('longest wait from a revocation to the CRL that lists it'),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe('`false` switches the limits per address off, for a measurement'),
+      bodyBytes: z
+        .number()
+        .int()
+        .min(1024)
+        .max(1 << 20)
+        .default(50_000)
+        .describe('bytes of one request body'),
+      identifiersPerOrder: z.number().int().min(1).max(1000).default(100).describe('names in one order'),
+      connections: z.number().int().min(16).default(10_000).describe('open connections of one listener'),
+      connectionsPerAddress: z
+        .number()
+        .int()
+        .min(1)
+        .default(4_000)
+        .describe('of these, from one address (IPv6: one /64)'),
+      requestTimeout: duration.default(30).describe('for the whole of one request to arrive'),
+      clockTolerance: duration.default(60).describe('how far the wall clock may go back before signing stops'),
+    })
+    .prefault({}),
+  retention: z
+    .strictObject({
+      finalOrders: duration.default(30 * 86_400).describe('orders, after their end'),
+      expiredCertificates: duration
+        .default(90 * 86_400)
+        .describe('certificates, after their notAfter; revoked ones until they were on a later CRL too'),
+      unusedAccounts: duration.default(90 * 86_400).describe('accounts that never had an order'),
+      spentEabKeys: duration
+        .default(90 * 86_400)
+        .describe('external account keys, after they were used, revoked or expired'),
+      audit: duration.default(400 * 86_400).describe('the audit trail'),
+    })
+    .prefault({}),
+  chaos: z
+    .strictObject({
+      badNoncePercent: z
+        .number()
+        .int()
+        .min(0)
+        .max(100)
+        .default(0)
+        .describe('share of good nonces that are refused, to test clients'),
+      validationDelay: z
+        .union([z.literal(0), duration])
+        .default(0)
+        .describe('wait before each validation, to test clients'),
+    })
+    .prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('`debug`, `info`, `warn` or `error`'),
+    })
+    .prefault({}),
+  shutdown: z
+    .strictObject({
+      drainTimeout: duration.default(20).describe('how long SIGTERM waits for requests under way'),
+    })
+    .prefault({}),
 })
 
 /** The configuration as read: defaults filled in, durations in seconds. */

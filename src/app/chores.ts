@@ -1,0 +1,112 @@
+import type { ResolvedConfig } from '../config/read.ts'
+import type { Enrollment } from '../enrollment/enrollment.ts'
+import type { Issuer } from '../issuance/issuer.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../observe/log.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import type { Store } from '../store/store.ts'
+import type { Background } from './background.ts'
+import { createExpiryWatch, type WatchedCertificate } from './expiry.ts'
+import type { ServerCertificate } from './server-certificate.ts'
+
+const MINUTE = 60
+const HOUR = 3600
+/** Rows deleted at a time, so that a sweep never holds up issuance (KF-E11). */
+const SWEEP_BATCH = 500
+const SWEEP_PAUSE_MS = 100
+
+export interface ChoreDeps {
+  readonly config: ResolvedConfig
+  readonly store: Store
+  readonly enrollment: Enrollment
+  readonly issuers: ReadonlyMap<string, Issuer>
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly background: Background
+  readonly serverCertificate: ServerCertificate
+  /** Gets a new certificate for our own listener and puts it into use. @throws when it cannot be had */
+  renewServerCertificate(): Promise<ServerCertificate>
+}
+
+/** Starts everything that happens without anybody asking. */
+export function startChores(deps: ChoreDeps): void {
+  const { background, config, enrollment, log, metrics, store, clock } = deps
+  background.every('resume', 30, async () => {
+    const finished = await enrollment.resume()
+    if (finished > 0) log.info('enrollment.resumed', { finished })
+  })
+  background.every('retention', 10 * MINUTE, (signal) => sweep(deps, signal), { firstSeconds: MINUTE })
+  background.every('expiry', HOUR, createExpiryWatch(watched(deps.issuers), { clock, log, metrics }))
+  // Counting reads every table; seldom is enough for a curve of growth.
+  background.every('store-metrics', 15 * MINUTE, async () => {
+    for (const [table, rows] of Object.entries(await store.retention.counts()))
+      metrics.set('chancery_store_rows', rows, { table })
+  })
+  keepServerCertificate(deps)
+  if (config.chaos.badNoncePercent > 0 || config.chaos.validationDelay > 0) {
+    background.every('chaos', MINUTE, () =>
+      log.warn('chaos.on', {
+        ...config.chaos,
+        advice: 'this server misbehaves on purpose to test clients; take `chaos` out of the configuration',
+      }),
+    )
+  }
+}
+
+async function sweep({ config, store, clock, log, metrics }: ChoreDeps, signal: AbortSignal): Promise<void> {
+  const { retention } = config
+  const policy = {
+    finalOrdersSeconds: retention.finalOrders,
+    expiredCertificatesSeconds: retention.expiredCertificates,
+    unusedAccountsSeconds: retention.unusedAccounts,
+    spentEabKeysSeconds: retention.spentEabKeys,
+    auditSeconds: retention.audit,
+  }
+  let total = 0
+  while (!signal.aborted) {
+    const deleted = await store.retention.sweep(policy, { now: clock.now(), batch: SWEEP_BATCH })
+    if (deleted === 0) break
+    total += deleted
+    metrics.count('chancery_rows_deleted_total', {}, deleted)
+    await clock.sleep(SWEEP_PAUSE_MS, signal)
+  }
+  if (total > 0) log.info('retention.swept', { rows: total })
+}
+
+/** Every CA certificate in use, each once. */
+export function watched(issuers: ReadonlyMap<string, Issuer>): WatchedCertificate[] {
+  const found = new Map<string, WatchedCertificate>()
+  for (const issuer of issuers.values()) {
+    for (const [index, certificate] of issuer.chain.entries()) {
+      const isRoot = certificate.subjectDer.equals(certificate.issuerDer)
+      const name = index === 0 ? `issuer:${issuer.name}` : isRoot ? 'root' : `intermediate:${issuer.name}:${index}`
+      const key = certificate.der.toString('base64')
+      if (!found.has(key)) found.set(key, { name, notBefore: certificate.notBefore, notAfter: certificate.notAfter })
+    }
+  }
+  return [...found.values()]
+}
+
+/** Renews at two thirds of life; after a failure tries again soon, more often as the end comes near. */
+function keepServerCertificate(deps: ChoreDeps): void {
+  const { background, clock, log, metrics } = deps
+  let current = deps.serverCertificate
+  let retryAtMs = Number.NEGATIVE_INFINITY
+  const report = (): void =>
+    metrics.set('chancery_certificate_not_after_timestamp_seconds', current.notAfter.getTime() / 1000, {
+      certificate: 'tls',
+    })
+  background.every('tls', MINUTE, async () => {
+    report()
+    if (clock.now() < current.renewAt || clock.monotonicMs() < retryAtMs) return
+    try {
+      current = await deps.renewServerCertificate()
+      report()
+    } catch (error) {
+      const leftMs = current.notAfter.getTime() - clock.now().getTime()
+      retryAtMs = clock.monotonicMs() + Math.min(HOUR * 1000, Math.max(MINUTE * 1000, leftMs / 20))
+      log.error('tls.renewal_failed', { error, notAfter: current.notAfter })
+    }
+  })
+}

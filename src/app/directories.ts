@@ -1,0 +1,74 @@
+import type { AcmeDirectory } from '../acme/endpoint.ts'
+import { directoryUrls } from '../acme/urls.ts'
+import { ConfigError } from '../config/config-error.ts'
+import type { ResolvedConfig } from '../config/read.ts'
+import { profileSnapshot } from '../issuance/profile.ts'
+import type { Identifier } from '../lib/identifier.ts'
+import type { Policy, Requester } from '../policy/decision.ts'
+import { type CertificateKeyRules, loadKeyRules } from '../policy/key-policy.ts'
+import { createPolicy } from '../policy/policy.ts'
+import { createServerPolicy } from '../policy/server-policy.ts'
+import type { ProfileSnapshot } from '../store/records.ts'
+
+/**
+ * Builds every ACME directory with its policy and profile.
+ *
+ * @throws {ConfigError} naming the key that makes no sense, or the file that cannot be read
+ */
+export async function buildDirectories(config: ResolvedConfig): Promise<AcmeDirectory[]> {
+  try {
+    return await build(config)
+  } catch (cause) {
+    throw new ConfigError([cause instanceof Error ? cause.message : String(cause)], { cause })
+  }
+}
+
+async function build(config: ResolvedConfig): Promise<AcmeDirectory[]> {
+  const profiles = new Map<string, ProfileSnapshot>(
+    Object.entries(config.profiles).map(([name, profile]) => [name, profileSnapshot(name, profile)]),
+  )
+  const policies = new Map<string, Policy>(
+    Object.entries(config.policies).map(([name, policy]) => [name, createPolicy({ config: policy, name, profiles })]),
+  )
+  const keyRulesOf = new Map<string, CertificateKeyRules>()
+  for (const [name, policy] of Object.entries(config.policies)) keyRulesOf.set(name, await loadKeyRules(policy.keys))
+  return Object.entries(config.directories).map(([name, directory]) => {
+    const profile = profiles.get(directory.profile)
+    const policy = policies.get(directory.policy)
+    const keyRules = keyRulesOf.get(directory.policy)
+    if (profile === undefined || policy === undefined || keyRules === undefined) {
+      throw new Error(`directories.${name} names a profile or policy that does not exist`)
+    }
+    const profileDescription = config.profiles[directory.profile]?.description ?? ''
+    return {
+      name,
+      config: directory,
+      urls: directoryUrls(config.publicUrl, name),
+      policy,
+      keyRules,
+      profile,
+      profileDescription,
+    }
+  })
+}
+
+/** Who is judged by what: accounts by their directory's policy, the server by its own; anybody else gets nothing. */
+export function policyChooser(
+  directories: readonly AcmeDirectory[],
+  ownNames: readonly Identifier[],
+): (requester: Requester) => Policy {
+  const byDirectory = new Map(directories.map((directory) => [directory.name, directory.policy]))
+  const server = createServerPolicy(ownNames)
+  const nothing = createServerPolicy([])
+  return (requester) => {
+    switch (requester.kind) {
+      case 'server':
+        return server
+      case 'account':
+        // An order of a directory that was taken out of the configuration may still be finished by `resume`.
+        return byDirectory.get(requester.directory) ?? nothing
+      default:
+        return requester satisfies never
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import type { CommandEntry } from './command.ts'
+
+/** Every command, in the order of the help text. Each is loaded when it is asked for, so that small ones start fast. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'serve',
+    summary: 'start the server; the first start makes what is missing',
+    load: async () => (await import('./serve.ts')).command,
+  },
+  {
+    name: 'init',
+    summary: 'make the root and the issuing CA on purpose, for production',
+    load: async () => (await import('./init.ts')).command,
+  },
+  {
+    name: 'check',
+    summary: 'look over configuration, keys, certificates and store, and say what is wrong',
+    load: async () => (await import('./check.ts')).command,
+  },
+  {
+    name: 'root',
+    summary: 'print the root certificate with its fingerprint',
+    load: async () => (await import('./root.ts')).command,
+  },
+  {
+    name: 'eab create',
+    summary: 'make an external account key, with which one client may register one account',
+    load: async () => (await import('./eab-create.ts')).command,
+  },
+  {
+    name: 'eab list',
+    summary: 'list external account keys and what became of them',
+    load: async () => (await import('./eab-list.ts')).command,
+  },
+  {
+    name: 'eab revoke',
+    summary: 'take back an external account key that was not used yet',
+    load: async () => (await import('./eab-revoke.ts')).command,
+  },
+  {
+    name: 'config show',
+    summary: 'print the configuration in effect: the file, --set, and every default',
+    load: async () => (await import('./config-show.ts')).command,
+  },
+  {
+    name: 'config schema',
+    summary: 'print the JSON Schema of chancery.yaml, for editors and checks',
+    load: async () => (await import('./config-schema.ts')).command,
+  },
+  {
+    name: 'version',
+    summary: 'print the version of Chancery and of the Node.js that runs it',
+    load: async () => (await import('./version.ts')).command,
+  },
+]

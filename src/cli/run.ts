@@ -1,0 +1,91 @@
+import { resolve } from 'node:path'
+import { HomeError } from '../app/home.ts'
+import { StartError } from '../app/start-error.ts'
+import { ConfigError } from '../config/config-error.ts'
+import { IssuanceError } from '../issuance/issuance-error.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { type Random, systemRandom } from '../lib/random.ts'
+import { SignerError } from '../signer/signer.ts'
+import { StoreError } from '../store/store.ts'
+import { findCommand, parseArguments } from './arguments.ts'
+import { type CommandContext, CommandError, UsageError } from './command.ts'
+import { COMMANDS } from './commands.ts'
+import { commandHelp, overview } from './help.ts'
+
+export interface CliSurroundings {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  out(line: string): void
+  err(line: string): void
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+/**
+ * Runs one command line.
+ *
+ * @returns the exit code: 0 done, 1 failed, 2 the command line itself was wrong
+ */
+export async function runCli(argv: readonly string[], around: CliSurroundings): Promise<number> {
+  try {
+    const [only] = argv.length === 1 ? argv : []
+    if (only === '--help' || only === '-h' || argv[0] === 'help') {
+      around.out(overview(COMMANDS))
+      return 0
+    }
+    // `--version` is what people type before they know the verbs.
+    const given = only === '--version' || only === '-v' ? ['version'] : argv
+    const entry = findCommand(given, COMMANDS, 'serve')
+    const command = await entry.load()
+    const { flags, words } = parseArguments(given, entry.name, command)
+    if (flags.has('help')) {
+      around.out(commandHelp(entry, command))
+      return 0
+    }
+    const homePath = resolve(around.cwd, around.env['CHANCERY_HOME'] || 'chancery-home')
+    const context: CommandContext = {
+      text: (flag) => flags.get(flag)?.[0],
+      list: (flag) => flags.get(flag) ?? [],
+      on: (flag) => flags.has(flag),
+      words,
+      homePath,
+      config: async () => {
+        const { readConfig } = await import('../config/read.ts')
+        const file = flags.get('config')?.[0]
+        return readConfig({
+          home: homePath,
+          file: file === undefined ? undefined : resolve(around.cwd, file),
+          set: flags.get('set'),
+        })
+      },
+      out: around.out,
+      err: around.err,
+      clock: around.clock ?? systemClock,
+      random: around.random ?? systemRandom,
+    }
+    return await command.run(context)
+  } catch (error) {
+    return explainFailure(error, around)
+  }
+}
+
+const KNOWN_FAILURES = [CommandError, HomeError, StartError, SignerError, StoreError, IssuanceError]
+
+/** Known failures in words; anything else with its stack, because then it is ours to repair. */
+function explainFailure(error: unknown, around: CliSurroundings): number {
+  if (error instanceof UsageError) {
+    around.err(`chancery: ${error.message}`)
+    return 2
+  }
+  if (error instanceof ConfigError) {
+    around.err('chancery: the configuration cannot be used')
+    for (const problem of error.problems) around.err(`  ${problem}`)
+    return 1
+  }
+  if (KNOWN_FAILURES.some((kind) => error instanceof kind)) {
+    for (const line of (error as Error).message.split('\n')) around.err(`chancery: ${line}`)
+    return 1
+  }
+  around.err(`chancery: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
+  return 1
+}

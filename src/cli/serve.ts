@@ -1,0 +1,104 @@
+import { fingerprintOf } from '../app/fingerprint.ts'
+import { chooseFirstTarget, firstCommands } from '../app/first-steps.ts'
+import { nodeVersionProblem } from '../app/node-version.ts'
+import { type RunningChancery, startChancery } from '../app/start.ts'
+import { createLogger, type ProcessLogger } from '../observe/pino-logger.ts'
+import { type Command, type CommandContext, CommandError } from './command.ts'
+import { offlineAdvice } from './init.ts'
+
+export const command: Command = {
+  details:
+    'Logs JSON lines to standard output and words for people to standard error. SIGTERM or SIGINT drains and ends it.',
+  run: async (context) => {
+    const problem = nodeVersionProblem(process.version)
+    if (problem !== undefined) throw new CommandError(problem)
+    const config = await context.config()
+    const log = createLogger({ level: config.log.level, clock: context.clock })
+    guardProcess(log)
+    const signal = stopSignal()
+    try {
+      const server = await startChancery({
+        config,
+        homePath: context.homePath,
+        log,
+        clock: context.clock,
+        random: context.random,
+      })
+      await greet(context, server)
+      const ended = await Promise.race([signal.first, server.failure, parentLost(context)])
+      if (ended instanceof Error) log.error('listener.failed', { error: ended })
+      signal.second.then(() => {
+        log.warn('stop.forced')
+        log.flush()
+        process.exit(1)
+      })
+      await server.stop()
+      return ended instanceof Error ? 1 : 0
+    } catch (error) {
+      log.error('start.failed', { error })
+      throw error
+    } finally {
+      log.flush()
+    }
+  },
+}
+
+/** An error that nobody handled leaves the process in an unknown state: it is logged, and the process ends (KF-F14). */
+function guardProcess(log: ProcessLogger): void {
+  const die = (event: string) => (error: unknown) => {
+    log.error(event, { error })
+    log.flush()
+    process.exit(1)
+  }
+  process.on('uncaughtException', die('process.uncaught_exception'))
+  process.on('unhandledRejection', die('process.unhandled_rejection'))
+}
+
+/** The first signal asks to drain; a second one means at once. */
+function stopSignal(): { first: Promise<NodeJS.Signals>; second: Promise<NodeJS.Signals> } {
+  const first = Promise.withResolvers<NodeJS.Signals>()
+  const second = Promise.withResolvers<NodeJS.Signals>()
+  let seen = 0
+  const note = (signal: NodeJS.Signals): void => (seen++ === 0 ? first : second).resolve(signal)
+  process.on('SIGTERM', note)
+  process.on('SIGINT', note)
+  return { first: first.promise, second: second.promise }
+}
+
+/** How often the parent is looked for, in milliseconds. */
+const PARENT_CHECK_MS = 500
+
+/**
+ * Resolves when npm's shell is gone. npm passes a signal on to the shell that it runs scripts in, and many shells die
+ * of it without telling their child, which would then go on serving with nobody to stop it (KF-E14).
+ */
+async function parentLost({ clock }: CommandContext): Promise<'parent-lost'> {
+  const parent = process.ppid
+  // Started in another way, the parent may go as it likes: that is how daemons are made.
+  if (process.env['npm_lifecycle_event'] === undefined) return new Promise(() => {})
+  while (process.ppid === parent) await clock.sleep(PARENT_CHECK_MS)
+  return 'parent-lost'
+}
+
+/** The whole story the first time, where to find things after that. */
+async function greet(context: CommandContext, server: RunningChancery): Promise<void> {
+  const { config, home, directories } = server
+  const directory = directories.find(({ name }) => name === 'default') ?? directories[0]
+  if (directory === undefined) return
+  const say = (line = ''): void => context.err(line)
+  const { fingerprint } = fingerprintOf(server.rootPem)
+  say()
+  say(`  ACME directory    ${directory.urls.directory}`)
+  say(`  Root certificate  ${home.rootPem}   (also ${config.publicHttpUrl}/root.pem)`)
+  say(`  SHA-256           ${fingerprint}`)
+  say()
+  if (!server.isFirstStart) return
+  say(`This was the first start: a root and an issuing CA were made in ${home.path}.`)
+  for (const line of offlineAdvice(home, true)) say(line)
+  say()
+  const target = await chooseFirstTarget({ config, policy: directory.policy })
+  const needsRoot = process.platform === 'linux' && process.getuid?.() !== 0
+  for (const line of firstCommands({ config, home, target, directoryUrl: directory.urls.directory, needsRoot }))
+    say(line)
+  say()
+}

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
+import { test } from 'node:test'
+import { inspect } from 'node:util'
+import { FakeClock } from '../../test/support/fake-clock.ts'
+import { createLogger, type LogLevel } from './pino-logger.ts'
+import { Secret } from './secret.ts'
+
+function recorder(level: LogLevel = 'info') {
+  const lines: string[] = []
+  const log = createLogger({ level, clock: new FakeClock('2026-03-01T12:00:00Z'), write: (line) => lines.push(line) })
+  return { lines, log, last: () => JSON.parse(lines.at(-1) ?? '') as Record<string, unknown> }
+}
+
+test('a line is one JSON object with level, time, event and the fields', () => {
+  const { lines, log, last } = recorder()
+  log.info('order.created', {
+    orderId: 'ord_1',
+    names: ['a.test'],
+    at: new Date('2026-01-02T03:04:05Z'),
+    size: 3n,
+    nothing: undefined,
+  })
+  assert.equal(lines.length, 1)
+  assert.ok(lines[0]?.endsWith('}\n'))
+  assert.deepEqual(last(), {
+    level: 'info',
+    time: '2026-03-01T12:00:00.000Z',
+    event: 'order.created',
+    orderId: 'ord_1',
+    names: ['a.test'],
+    at: '2026-01-02T03:04:05.000Z',
+    size: '3',
+  })
+})
+
+test('a child carries its fields into every line, and lines below the level are not written', () => {
+  const { lines, log, last } = recorder('warn')
+  const child = log.child({ requestId: 'req_1' }).child({ orderId: 'ord_1' })
+  child.info('quiet')
+  assert.equal(lines.length, 0)
+  child.warn('loud')
+  assert.equal(last()['requestId'], 'req_1')
+  assert.equal(last()['orderId'], 'ord_1')
+})
+
+test('an error is written with message, code and cause', () => {
+  const { log, last } = recorder()
+  const cause = Object.assign(new Error('disk full'), { code: 'ENOSPC' })
+  log.error('store.failed', { error: new Error('commit failed', { cause }) })
+  const error = last()['error'] as { message: string; stack: string; cause: { code: string } }
+  assert.equal(error.message, 'commit failed')
+  assert.match(error.stack, /commit failed/)
+  assert.equal(error.cause.code, 'ENOSPC')
+})
+
+test('KF-F20 names, contacts and headers from outside cannot break a line or drive a terminal', () => {
+  const { lines, log, last } = recorder()
+  const hostile = 'a\nb\r\u001b[31m\u0000\u007f\u0085\u009b2J\u2028\u2029\u202e\u2066\u200b\ufeff"\\end\ud800'
+  log.info('acme.request', { userAgent: hostile, nested: { [hostile]: [hostile] } })
+  assert.equal(lines.length, 1)
+  const bytes = Buffer.from(lines[0]?.slice(0, -1) ?? '')
+  assert.ok(
+    bytes.every((byte) => byte >= 0x20 && byte < 0x7f),
+    String(lines[0]),
+  )
+  assert.equal(String(last()['userAgent']).slice(0, -1), hostile.slice(0, -1))
+})
+
+test('KF-F20 no secret is written, in whatever field or depth it stands', () => {
+  const { lines, log } = recorder()
+  const planted = 'planted-secret-value'
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+  log.info('x', {
+    macKey: new Secret(planted),
+    deep: { list: [new Secret(planted)], map: new Map([['k', new Secret(planted)]]) },
+    bytes: Buffer.from(planted),
+    array: new Uint8Array(Buffer.from(planted)),
+    key: privateKey,
+    pem,
+    error: new Error(`cannot read ${pem}`),
+  })
+  log.child({ token: new Secret(planted) }).info('y')
+  const text = lines.join('')
+  const body = pem.split('\n')[1] ?? ''
+  for (const form of [planted, Buffer.from(planted).toString('hex'), Buffer.from(planted).toString('base64'), body]) {
+    assert.equal(text.includes(form), false, form)
+  }
+  assert.equal(JSON.parse(lines[0] ?? '').bytes, `[${planted.length} bytes]`)
+  assert.ok(createPrivateKey(pem))
+})
+
+test('KF-F20 a secret shows itself nowhere but by reveal', () => {
+  const secret = new Secret('planted')
+  for (const shown of [String(secret), JSON.stringify({ secret }), inspect({ secret }, { depth: 9 }), `${secret}`])
+    assert.equal(shown.includes('planted'), false)
+  assert.equal(secret.reveal(), 'planted')
+})
+
+test('fields cannot pass for the time, level or event of a line', () => {
+  const { lines, log, last } = recorder()
+  log.info('real', { event: 'forged', time: 'never', level: 'error' })
+  assert.equal(last()['event'], 'real')
+  assert.equal(lines[0]?.split('"event":').length, 2)
+  assert.equal(last()['event_'], 'forged')
+})
+
+test('huge, deep, cyclic and throwing values end as a bounded line', () => {
+  const { lines, log, last } = recorder()
+  const cyclic: Record<string, unknown> = {}
+  cyclic['self'] = cyclic
+  const throwing = Object.defineProperty({}, 'bad', { enumerable: true, get: () => assert.fail('no') })
+  log.info('x', {
+    text: 'a'.repeat(1e6),
+    list: Array(1e5).fill('b'),
+    cyclic,
+    throwing,
+    nan: Number.NaN,
+    fn: () => 1,
+    invalid: new Date('x'),
+    ['__proto__']: 1,
+  })
+  assert.ok((lines[0]?.length ?? 0) < 20_000)
+  assert.equal(last()['nan'], 'NaN')
+  assert.deepEqual(last()['throwing'], { bad: '[unreadable]' })
+})
+
+test('the ready line is written whatever the level, and nothing else below it', () => {
+  const lines: string[] = []
+  const log = createLogger({ level: 'error', clock: new FakeClock(), write: (line) => lines.push(line) })
+  log.info('ready', { home: '/h' })
+  log.child({ orderId: 'ord_1' }).warn('other')
+  assert.equal(lines.length, 1)
+  assert.match(lines[0]!, /"level":"info".*"event":"ready"/)
+})
