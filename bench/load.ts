@@ -1,0 +1,111 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { AcmeTestClient } from '../test/support/acme-test-client.ts'
+import { generateTestKey } from '../test/support/test-keys.ts'
+
+/** An http-01 responder for every name and address of this machine; tokens are published while they are needed. */
+export interface Responder {
+  readonly port: number
+  publish(token: string, keyAuthorization: string): void
+  withdraw(token: string): void
+  close(): void
+}
+
+export async function startResponder(): Promise<Responder> {
+  const tokens = new Map<string, string>()
+  const server = createServer((request, response) => {
+    const body = tokens.get(request.url?.split('/').pop() ?? '')
+    response.writeHead(body === undefined ? 404 : 200, {
+      'Content-Type': 'application/octet-stream',
+      Connection: 'close',
+    })
+    response.end(body)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
+  return {
+    port: (server.address() as AddressInfo).port,
+    publish: (token, keyAuthorization) => tokens.set(token, keyAuthorization),
+    withdraw: (token) => tokens.delete(token),
+    close: () => {
+      server.close()
+      server.closeAllConnections()
+    },
+  }
+}
+
+export interface LoadResult {
+  readonly done: number
+  readonly failed: number
+  readonly seconds: number
+  readonly latenciesMs: readonly number[]
+  readonly errors: readonly string[]
+}
+
+/**
+ * Complete issuances: newOrder, authorization, challenge, polling, finalize, certificate, each for an identifier of
+ * its own. `concurrency` workers share `accounts` accounts.
+ */
+export async function runLoad(options: {
+  directoryUrl: string
+  responder: Responder
+  orders: number
+  concurrency: number
+  accounts: number
+  firstAddress: number
+}): Promise<LoadResult> {
+  const clients: AcmeTestClient[] = []
+  for (let i = 0; i < options.accounts; i++) {
+    const client = new AcmeTestClient({ directoryUrl: options.directoryUrl, insecure: true })
+    await client.newAccount()
+    clients.push(client)
+  }
+  const certificateKey = generateTestKey('ES256')
+  const latenciesMs: number[] = []
+  const errors: string[] = []
+  let next = 0
+  const started = performance.now()
+  const worker = async (): Promise<void> => {
+    while (next < options.orders) {
+      const index = next++
+      const begun = performance.now()
+      try {
+        const n = options.firstAddress + index
+        const address = `127.${1 + ((n >> 16) % 254)}.${(n >> 8) & 255}.${1 + ((n & 255) % 254)}`
+        await issue(clients[index % clients.length]!, address)
+        latenciesMs.push(performance.now() - begun)
+      } catch (error) {
+        errors.push(error instanceof Error ? error.message : String(error))
+      }
+    }
+  }
+  const issue = async (client: AcmeTestClient, address: string): Promise<void> => {
+    const order = await client.newOrder([address])
+    if (order.status !== 201) throw new Error(`newOrder ${order.status} ${order.text}`)
+    for (const url of order.json.authorizations as string[]) {
+      const authorization = await client.postAsGet(url)
+      const challenge = authorization.json.challenges.find((c: { type: string }) => c.type === 'http-01')
+      options.responder.publish(challenge.token, client.keyAuthorization(challenge.token))
+      await client.post(challenge.url, {})
+      const ended = await client.poll(url)
+      options.responder.withdraw(challenge.token)
+      if (ended.json?.status !== 'valid') throw new Error(`authorization ${ended.text}`)
+    }
+    let finalized = await client.post(order.json.finalize, {
+      csr: client.csr([address], { key: certificateKey }).base64url,
+    })
+    if (finalized.json?.status === 'processing') finalized = await client.poll(order.headers.location!)
+    if (finalized.json?.status !== 'valid') throw new Error(`finalize ${finalized.status} ${finalized.text}`)
+    const certificate = await client.postAsGet(finalized.json.certificate)
+    if (!certificate.text.startsWith('-----BEGIN CERTIFICATE-----')) throw new Error(`certificate ${certificate.text}`)
+  }
+  await Promise.all(Array.from({ length: options.concurrency }, worker))
+  const seconds = (performance.now() - started) / 1000
+  for (const client of clients) client.close()
+  return {
+    done: latenciesMs.length,
+    failed: errors.length,
+    seconds,
+    latenciesMs: latenciesMs.sort((a, b) => a - b),
+    errors,
+  }
+}
