@@ -15,6 +15,8 @@ export type ClaimOutcome = 'issued' | 'processing' | 'failed' | 'not-ready'
 const PATIENCE_MS = 2_500
 /** How often to wait that long again while the claim is not even made; then the server is too busy. */
 const EXTENSIONS = 8
+/** An operator has to act before it is worth a try. */
+const UNAVAILABLE_RETRY_SECONDS = 60
 
 /**
  * Takes a ready order down the one road to a certificate, and waits a short while for it. Slow signing goes on after
@@ -74,6 +76,12 @@ function outcomeOf(result: EnrollmentResult, request: AuthenticatedRequest, orde
       if (result.decision.outcome === 'allow') throw new AcmeError('unauthorized', 'The certificate was refused')
       throw refusalError(result.decision, request.requestId)
     }
+    case 'unavailable':
+      throw new AcmeError(
+        'serverInternal',
+        'The server cannot issue at this time; the order is still ready, so send the same request again later',
+        { status: 503, retryAfterSeconds: UNAVAILABLE_RETRY_SECONDS },
+      )
     case 'unacceptable':
       throw new AcmeError(result.about === 'validity' ? 'malformed' : 'badCSR', result.detail)
     default:

@@ -133,6 +133,8 @@ function explain(result: Awaited<ReturnType<Enrollment['enroll']>>): string {
       return result.decision.reasons.map((reason) => reason.detail).join('; ')
     case 'unacceptable':
       return `${result.detail}. If the issuing CA's name constraints do not cover the host of publicUrl, it must be made for it: chancery init --help`
+    case 'unavailable':
+      return result.cause.message
     case 'issued':
     case 'processing':
     case 'not-ready':

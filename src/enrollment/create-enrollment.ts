@@ -1,15 +1,17 @@
+import { IssuanceError } from '../issuance/issuance-error.ts'
 import type { CertificateRecord } from '../store/records.ts'
-import { createClockGuard } from './clock-guard.ts'
+import { ClockError, createClockGuard } from './clock-guard.ts'
 import type { EnrollmentDependencies } from './dependencies.ts'
-import { claim } from './enroll.ts'
-import type { Enrollment } from './enrollment.ts'
+import { type Claim, claim } from './enroll.ts'
+import type { Enrollment, EnrollmentRequest, EnrollmentResult } from './enrollment.ts'
 import { finish } from './finish.ts'
 import { resumeUnfinished } from './resume.ts'
 
+type Unavailable = Extract<EnrollmentResult, { outcome: 'unavailable' }>
+
 /**
  * The road to a certificate: decide and prepare, commit the intent, sign, verify, commit the result. `enroll` throws
- * `ClockError`, `IssuanceError` or `StoreError` when the fault is ours and nothing was claimed; the order can then be
- * finalized again. `app/` calls `resume` at start and every so often.
+ * `IssuanceError` or `StoreError` when the fault is ours and nothing was claimed; the order can then be finalized again. `app/` calls `resume` at start and every so often.
  */
 export function createEnrollment(dependencies: EnrollmentDependencies): Enrollment {
   const guard = createClockGuard({ clock: dependencies.clock, toleranceSeconds: dependencies.clockToleranceSeconds })
@@ -17,10 +19,26 @@ export function createEnrollment(dependencies: EnrollmentDependencies): Enrollme
   const running = new Set<string>()
   const keyOf = (record: CertificateRecord): string => `${record.issuerId}/${record.serial}`
 
+  /** What passes by itself, or once the operator acts, is an outcome that the requester may try again after. */
+  const claimOrExcuse = async (request: EnrollmentRequest): Promise<Claim | Unavailable> => {
+    try {
+      guard.check()
+      return await claim(dependencies, request)
+    } catch (error) {
+      const isPassing = error instanceof ClockError || (error instanceof IssuanceError && error.code === 'ISSUER_UNFIT')
+      if (!isPassing) throw error
+      dependencies.log.error('enrollment.unavailable', {
+        requestId: request.requestId,
+        orderId: request.order?.id,
+        error,
+      })
+      return { outcome: 'unavailable', cause: error }
+    }
+  }
+
   return {
     async enroll(request) {
-      guard.check()
-      const claimed = await claim(dependencies, request)
+      const claimed = await claimOrExcuse(request)
       if (claimed.outcome !== 'claimed') return claimed
       const { record, prepared } = claimed
       running.add(keyOf(record))

@@ -36,6 +36,8 @@ export type EnrollmentResult =
   | { readonly outcome: 'unacceptable'; readonly about: 'key' | 'validity' | 'names'; readonly detail: string }
   /** The order was not ready when the claim was made: somebody else claimed it, it expired, or its account ended. */
   | { readonly outcome: 'not-ready' }
+  /** Nothing was claimed, because of us and for now: the clock cannot be trusted, or the issuing CA may not sign. `cause` is for the operator. */
+  | { readonly outcome: 'unavailable'; readonly cause: Error }
   /** Claimed, then failed for good; the order is invalid and holds the error. */
   | { readonly outcome: 'failed' }
 

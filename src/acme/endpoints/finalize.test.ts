@@ -265,3 +265,19 @@ test('an order cannot be changed by posting to it', async (t) => {
     assert.equal((await world.refused(order, { by, params, payload })).type, 'malformed')
   }
 })
+
+test('KF-E09 while our clock cannot be trusted a finalize is 503 with Retry-After, and works once it can', async (t) => {
+  const world = await openFor(t)
+  const by = await world.account()
+  const { params } = await readyOrder(world, by)
+  const { csr } = world.csr(['a.test'])
+  const now = world.clock.now()
+  world.clock.setWall(new Date(now.getTime() - 3_600_000))
+  const error = await world.refused(finalize, { by, params, payload: { csr } })
+  assert.equal(error.type, 'serverInternal')
+  assert.equal(error.status, 503)
+  assert.equal(error.options.retryAfterSeconds, 60)
+  assert.match(error.message, /order is still ready/)
+  world.clock.setWall(now)
+  assert.equal((await world.call(finalize, { by, params, payload: { csr } })).json.status, 'valid')
+})
