@@ -34,10 +34,9 @@ test('KF-A20 the query name and the expected value are pinned', async () => {
   dns.set(QUERY, 'TXT', DIGEST)
   dns.queries.length = 0
   await prove()
-  assert.deepEqual(
-    dns.queries.map(({ name, type }) => [name, type]),
-    [[QUERY, 'TXT']],
-  )
+  // As a set: a lost packet may be asked for again, but never for anything else.
+  const asked = new Set(dns.queries.map(({ name, type }) => `${name} ${type}`))
+  assert.deepEqual([...asked], [`${QUERY} TXT`])
 })
 
 test('KF-A20 the value at the name itself, or below another prefix, proves nothing', async () => {

@@ -117,7 +117,10 @@ export async function startFakeDns(): Promise<FakeDns> {
     },
     async close() {
       for (const socket of sockets) socket.destroy()
-      await Promise.all([new Promise<void>((resolve) => udp.close(() => resolve())), closeServer(tcp)])
+      // The UDP port is kept, deaf, until this process ends: given free, it could become the port of another test's
+      // server, which would then be asked what somebody here still asks of this one.
+      udp.removeAllListeners('message').unref()
+      await closeServer(tcp)
     },
   }
 }
