@@ -161,9 +161,8 @@ test('KF-G07 neither the database nor a backup of it holds a private key or a pl
     assert.equal(bytes.includes('PRIVATE KEY'), false, name)
     for (const [what, forms] of planted) {
       if (kept.includes(what)) continue
-      for (const form of [...forms, ...forms.slice(0, 1).map((hex) => Buffer.from(hex, 'hex'))]) {
-        if (form.length > 0) assert.equal(bytes.includes(form), false, `${what} is in ${name}`)
-      }
+      const asBytes = forms.filter((form) => /^(?:[0-9a-f]{2})+$/.test(form)).map((hex) => Buffer.from(hex, 'hex'))
+      for (const form of [...forms, ...asBytes]) assert.equal(bytes.includes(form), false, `${what} is in ${name}`)
     }
   }
   await rm(copy)
