@@ -1,4 +1,5 @@
 import type { AccountId, AuthorizationId, ChallengeId, EabKeyId, OrderId } from '../lib/ids.ts'
+import type { IssuedNameSet, LimitStore, PauseRule } from './limit-store.ts'
 import type {
   AccountRecord,
   AuditEvent,
@@ -38,6 +39,7 @@ export interface Store {
   readonly crls: CrlStore
   readonly blockedKeys: BlockedKeyStore
   readonly secrets: SecretStore
+  readonly limits: LimitStore
   readonly audit: AuditStore
   readonly retention: RetentionStore
   /** Resolves when a small read and a small write work; rejects otherwise. For `/readyz`. */
@@ -211,11 +213,18 @@ export interface ValidationJobStore {
   ): Promise<'done' | 'discarded'>
   /**
    * Ends the job: challenge and authorization become invalid and unfinished orders that hold it fail with `orderError`.
-   * `discarded` as for `succeed`.
+   * `discarded` as for `succeed`. With `pause` the failure is counted for the name and account, which may pause it.
    */
   fail(
     challengeId: ChallengeId,
-    options: { owner: string; now: Date; error: StoredProblem; orderError: StoredProblem; audit: AuditEvent },
+    options: {
+      owner: string
+      now: Date
+      error: StoredProblem
+      orderError: StoredProblem
+      pause?: PauseRule
+      audit: AuditEvent
+    },
   ): Promise<'done' | 'discarded'>
   /** Jobs not ended, for metrics. */
   count(): Promise<number>
@@ -234,10 +243,13 @@ export interface CertificateStore {
     certificate: CertificateRecord,
     options: { now: Date; csrSha256?: string; audit: AuditEvent },
   ): Promise<'begun' | 'not-ready' | 'serial-taken'>
-  /** The commit after signing: certificate, order state and audit together. `unknown` when there is no open reservation. */
+  /**
+   * The commit after signing: certificate, order state and audit together, with what limits remember of its names.
+   * `unknown` when there is no open reservation.
+   */
   complete(
     key: { issuerId: string; serial: string },
-    options: { certificateDer: Buffer; now: Date; audit: AuditEvent },
+    options: { certificateDer: Buffer; now: Date; names?: IssuedNameSet; audit: AuditEvent },
   ): Promise<'completed' | 'unknown'>
   /** Gives a reservation up and fails its order: the serial stays taken for ever. */
   abandon(

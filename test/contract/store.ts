@@ -10,6 +10,7 @@ import { damageContract } from './store/damage.ts'
 import type { StoreUnderTest, WithStore } from './store/harness.ts'
 import { interleavingsContract } from './store/interleavings.ts'
 import { keysAndNoncesContract } from './store/keys-and-nonces.ts'
+import { limitsContract } from './store/limits.ts'
 import { ordersContract } from './store/orders.ts'
 import { retentionContract } from './store/retention.ts'
 import { validationJobsContract } from './store/validation-jobs.ts'
@@ -42,6 +43,7 @@ export function storeContract(
     validationJobsContract(withStore, restart)
     certificatesContract(withStore, restart)
     crlsContract(withStore)
+    limitsContract(withStore)
     auditContract(withStore)
     retentionContract(withStore)
     damageContract(withStore)

@@ -1,5 +1,6 @@
 import { initial } from './0001-initial.ts'
+import { rateLimits } from './0002-rate-limits.ts'
 import type { Migration } from './migration.ts'
 
 /** Every step of the schema, in order. */
-export const MIGRATIONS: readonly Migration[] = [initial]
+export const MIGRATIONS: readonly Migration[] = [initial, rateLimits]

@@ -14,6 +14,7 @@ import {
 import { nextRevocation } from './crls.ts'
 import { type Database, type Sql, Undo, writeOrUndo } from './database.ts'
 import { digest } from './encoding.ts'
+import { noteIssued } from './limits.ts'
 import { failOrder } from './order-endings.ts'
 
 const KEY_COMPROMISE = 1
@@ -104,7 +105,7 @@ export function createCertificateStore(database: Database, log: Logger | undefin
         return 'begun'
       }),
 
-    complete: (key, { certificateDer, now, audit }) =>
+    complete: (key, { certificateDer, now, names, audit }) =>
       database.write(async (sql) => {
         const at = now.getTime()
         const completed = await sql.get<{ order_id: string | null }>(
@@ -118,6 +119,7 @@ export function createCertificateStore(database: Database, log: Logger | undefin
         if (completed === undefined) return 'unknown'
         // An order that failed meanwhile stays failed; its certificate is on record all the same.
         if (completed.order_id !== null) await sql.run(FINISH_ORDER, key.serial, at, completed.order_id)
+        if (names !== undefined) await noteIssued(sql, names, now)
         await appendAudit(sql, audit)
         return 'completed'
       }),

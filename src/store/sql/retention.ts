@@ -15,11 +15,23 @@ const TABLES = [
   'crl_state',
   'blocked_keys',
   'secrets',
+  'rate_limits',
+  'issued_name_sets',
+  'name_failures',
   'audit_events',
 ] as const
 
 const DELETE_NONCES = `
   DELETE FROM nonces WHERE id IN (SELECT id FROM nonces WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`
+
+const DELETE_LIMITS = [
+  ['rate_limits', 'expires_at'],
+  ['issued_name_sets', 'renewable_until'],
+  ['name_failures', 'expires_at'],
+].map(
+  ([table, end]) => `
+  DELETE FROM ${table} WHERE key IN (SELECT key FROM ${table} WHERE ${end} <= ? ORDER BY ${end} LIMIT ?)`,
+)
 
 // Only a final order has an end that is past; while one is processing it has none.
 const ENDED_ORDERS = `
@@ -101,6 +113,7 @@ async function sweep(sql: Sql, policy: RetentionPolicy, { now, batch }: { now: D
   }
 
   await remove(DELETE_NONCES, now.getTime())
+  for (const statement of DELETE_LIMITS) await remove(statement, now.getTime())
   left -= await removeWhole(sql, { find: ENDED_ORDERS, remove: DELETE_ORDER, before: endedOrders, left, batch })
   left -= await removeWhole(sql, {
     find: ENDED_AUTHORIZATIONS,

@@ -9,6 +9,7 @@ import { createCertificateStore } from './certificates.ts'
 import { createCrlStore } from './crls.ts'
 import type { Database } from './database.ts'
 import { createEabKeyStore } from './eab-keys.ts'
+import { createLimitStore } from './limits.ts'
 import { createNonceStore } from './nonces.ts'
 import { createOrderStore } from './orders.ts'
 import { createRetentionStore } from './retention.ts'
@@ -33,6 +34,7 @@ export function createSqlStore(database: Database, { clock, log }: { clock: Cloc
     crls: createCrlStore(database),
     blockedKeys: createBlockedKeyStore(database),
     secrets: createSecretStore(database),
+    limits: createLimitStore(database),
     audit: createAuditStore(database),
     retention: createRetentionStore(database),
 

@@ -14,6 +14,7 @@ import {
 import { endJobs } from './authorizations.ts'
 import type { Database, Sql } from './database.ts'
 import { toDate } from './encoding.ts'
+import { noteFailure } from './name-failures.ts'
 import { failOrdersOfAuthorization } from './order-endings.ts'
 
 // What a challenge may change state in: an authorization that is pending at `?`, of an account that is valid
@@ -139,7 +140,7 @@ export function createValidationJobStore(database: Database, log: Logger | undef
         return 'done'
       }),
 
-    fail: (challengeId, { owner, now, error, orderError, audit }) =>
+    fail: (challengeId, { owner, now, error, orderError, pause, audit }) =>
       database.write(async (sql) => {
         const taken = await sql.get<{ authorization_id: string }>(TAKE, challengeId, owner)
         if (taken === undefined) return 'discarded'
@@ -148,6 +149,7 @@ export function createValidationJobStore(database: Database, log: Logger | undef
         await endJobs(sql, taken.authorization_id)
         await failOrdersOfAuthorization(sql, taken.authorization_id, { now, error: orderError })
         await appendAudit(sql, audit)
+        if (pause !== undefined) await noteFailure(sql, taken.authorization_id, { now, rule: pause, audit })
         return 'done'
       }),
 

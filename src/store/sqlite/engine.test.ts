@@ -11,6 +11,7 @@ import { type Faults, faultyConnections, IOERR_FSYNC, sqliteError } from '../../
 import { accountRecord, auditEvent, eabKeyRecord, hours, later } from '../../../test/support/records.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { initial } from '../migrations/0001-initial.ts'
+import { MIGRATIONS } from '../migrations/index.ts'
 import type { Migration } from '../migrations/migration.ts'
 import type { Store } from '../store.ts'
 import { openSqliteStore, type SqliteStoreOptions } from './engine.ts'
@@ -193,12 +194,17 @@ test('KF-E01 every reservation that was acknowledged survives kill -9', async ()
   await store.close()
 })
 
+const NEXT = MIGRATIONS.length + 1
+
 test('KF-E16 a program refuses a database of a newer one, and leaves it alone', async () => {
   const path = await newPath()
-  const next: Migration = { number: 2, name: 'next', statements: () => ['CREATE TABLE next (id TEXT)'] }
-  await (await open(path, { migrations: [initial, next] })).close()
-  await assert.rejects(open(path), { code: 'schema', message: /schema 2.*only up to 1/s })
-  await (await open(path, { migrations: [initial, next] })).close()
+  const next: Migration = { number: NEXT, name: 'next', statements: () => ['CREATE TABLE next (id TEXT)'] }
+  await (await open(path, { migrations: [...MIGRATIONS, next] })).close()
+  await assert.rejects(open(path), {
+    code: 'schema',
+    message: new RegExp(`schema ${NEXT}.*only up to ${MIGRATIONS.length}`, 's'),
+  })
+  await (await open(path, { migrations: [...MIGRATIONS, next] })).close()
 })
 
 test('KF-E16 a schema step that was changed after its release is refused', async () => {
@@ -208,7 +214,10 @@ test('KF-E16 a schema step that was changed after its release is refused', async
     ...initial.statements(dialect),
     'CREATE TABLE extra (id TEXT)',
   ]
-  await assert.rejects(open(path, { migrations: [{ ...initial, statements }] }), { code: 'schema', message: /step 1/ })
+  await assert.rejects(open(path, { migrations: [{ ...initial, statements }, ...MIGRATIONS.slice(1)] }), {
+    code: 'schema',
+    message: /step 1/,
+  })
   await (await open(path)).close()
 })
 
@@ -218,16 +227,16 @@ test('KF-E16 a schema step that fails is undone as a whole; the old program goes
   await spend(first, 'kept')
   await first.close()
   const next = (second: string): Migration => ({
-    number: 2,
+    number: NEXT,
     name: 'next',
     statements: () => ['CREATE TABLE half (id TEXT)', second],
   })
-  const broken = { migrations: [initial, next('CREATE TABLE half (id TEXT)')] }
-  await assert.rejects(open(path, broken), { code: 'schema', message: /step 2 \(next\) failed and was undone/ })
+  const broken = { migrations: [...MIGRATIONS, next('CREATE TABLE half (id TEXT)')] }
+  await assert.rejects(open(path, broken), { code: 'schema', message: /step \d+ \(next\) failed and was undone/ })
   const old = await open(path)
   assert.equal(await spend(old, 'kept'), false)
   await old.close()
-  await (await open(path, { migrations: [initial, next('CREATE TABLE other (id TEXT)')] })).close()
+  await (await open(path, { migrations: [...MIGRATIONS, next('CREATE TABLE other (id TEXT)')] })).close()
 })
 
 test('KF-E16 kill -9 in the middle of a schema step leaves the schema before it', async () => {
@@ -247,11 +256,11 @@ test('KF-E16 kill -9 in the middle of a schema step leaves the schema before it'
 test('KF-E16 a newer tool does not change the schema under a running server', async () => {
   const path = await newPath()
   const server = await open(path, { exclusive: true })
-  const next: Migration = { number: 2, name: 'next', statements: () => ['CREATE TABLE next (id TEXT)'] }
-  await assert.rejects(open(path, { migrations: [initial, next] }), { code: 'busy' })
+  const next: Migration = { number: NEXT, name: 'next', statements: () => ['CREATE TABLE next (id TEXT)'] }
+  await assert.rejects(open(path, { migrations: [...MIGRATIONS, next] }), { code: 'busy' })
   assert.equal(await spend(server, 'a'), true)
   await server.close()
-  await (await open(path, { migrations: [initial, next] })).close()
+  await (await open(path, { migrations: [...MIGRATIONS, next] })).close()
 })
 
 test('a file that is no database is refused and not touched', async () => {
