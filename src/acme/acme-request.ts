@@ -1,5 +1,6 @@
 import type { Exchange } from '../http/exchange.ts'
 import type { RequestId } from '../lib/ids.ts'
+import type { ClientAddress } from '../limits/client-address.ts'
 import type { Logger } from '../observe/log.ts'
 import type { AcmeDirectory, AuthenticatedRequest } from './endpoint.ts'
 import type { Authenticated } from './jws/authenticate.ts'
@@ -11,18 +12,26 @@ export class AcmeRequest implements AuthenticatedRequest {
   readonly url: string
   readonly payload: AuthenticatedRequest['payload']
   readonly signer: AuthenticatedRequest['signer']
+  readonly from: ClientAddress
   readonly #exchange: Exchange
   readonly #rootLog: Logger
   #log: Logger | undefined
 
   constructor(
-    parts: Authenticated & { requestId: RequestId; directory: AcmeDirectory; exchange: Exchange; log: Logger },
+    parts: Authenticated & {
+      requestId: RequestId
+      directory: AcmeDirectory
+      from: ClientAddress
+      exchange: Exchange
+      log: Logger
+    },
   ) {
     this.requestId = parts.requestId
     this.directory = parts.directory
     this.url = parts.url
     this.payload = parts.payload
     this.signer = parts.signer
+    this.from = parts.from
     this.#exchange = parts.exchange
     this.#rootLog = parts.log
   }

@@ -4,6 +4,8 @@ import type { Enrollment } from '../enrollment/enrollment.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { RequestId } from '../lib/ids.ts'
 import type { Random } from '../lib/random.ts'
+import type { ClientAddress } from '../limits/client-address.ts'
+import type { Limits } from '../limits/limits.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Policy } from '../policy/decision.ts'
@@ -39,6 +41,7 @@ export interface AcmeServices {
   readonly enrollment: Enrollment
   readonly validation: ValidationRunner
   readonly revocation: Revocation
+  readonly limits: Limits
   /** Unwraps EAB MAC keys. */
   readonly wrappedKeys: WrappedKeys
   readonly metrics: Metrics
@@ -74,6 +77,8 @@ export interface AuthenticatedRequest {
   readonly params: Readonly<Record<string, string>>
   readonly query: URLSearchParams
   readonly accept: string | undefined
+  /** Where it came from, for limits. */
+  readonly from: ClientAddress
   /** `''` is POST-as-GET (RFC 8555 §6.3); otherwise a JSON object. */
   readonly payload: '' | JsonObject
   /**

@@ -4,6 +4,7 @@ import type { PlainRoute } from '../http/plain-route.ts'
 import { plainRoute } from '../http/plain-route.ts'
 import type { HttpListener, HttpRoute, TlsMaterial } from '../http/server.ts'
 import { createHttpListener } from '../http/server.ts'
+import type { Limits } from '../limits/limits.ts'
 import type { AcmeDirectory, AcmeServices } from './endpoint.ts'
 import { KeyCache } from './jws/key-cache.ts'
 import type { AcmeRoute } from './routes.ts'
@@ -50,7 +51,9 @@ export function createAcmeListener(options: AcmeListenerOptions): HttpListener {
       acmeRoutes(directory.directory.name, services.settings).map((route) => httpRoute(route, directory)),
     ),
     ...defaultDirectoryRoutes().map((route) => httpRoute(route, standard)),
-    ...(options.extraRoutes ?? []).map((route) => plainRoute(route, services.log)),
+    ...(options.extraRoutes ?? []).map((route) =>
+      plainRoute(route, services.log, (exchange) => plainLimit(exchange, services.limits)),
+    ),
   ]
   return createHttpListener({
     name: 'acme',
@@ -65,6 +68,11 @@ export function createAcmeListener(options: AcmeListenerOptions): HttpListener {
 
 function httpRoute(route: AcmeRoute, directory: ServedDirectory): HttpRoute {
   return { path: route.path, handle: (exchange) => serve(exchange, route, directory) }
+}
+
+/** Public reads by anybody are limited by their network address alone (KF-F22). */
+export function plainLimit(exchange: Exchange, limits: Limits): number | undefined {
+  return limits.request(limits.addressOf(exchange.request), 'plain')?.retryAfterSeconds
 }
 
 /** So that the index link of a 404 leads to the directory the client was in. */

@@ -48,7 +48,7 @@ export interface AcmeErrorOptions {
   /** For `badSignatureAlgorithm` (§6.2). */
   readonly algorithms?: readonly string[]
   readonly location?: string
-  readonly links?: readonly { readonly url: string; readonly rel: 'terms-of-service' }[]
+  readonly links?: readonly { readonly url: string; readonly rel: 'terms-of-service' | 'help' }[]
   readonly instance?: string
   readonly retryAfterSeconds?: number
   readonly allow?: readonly string[]

@@ -9,6 +9,8 @@ const MAX_PATH = 200
 /** How one request ended: exactly one of `response` and `problem`. */
 export interface RequestEntry {
   readonly exchange: Exchange
+  /** Where it came from, which behind a listed proxy is not the peer of the connection. */
+  readonly remoteAddress: string
   readonly endpoint: string
   readonly directory: string
   readonly requestId: string
@@ -39,7 +41,7 @@ export function logRequest(entry: RequestEntry, { log, metrics }: Pick<AcmeServi
 }
 
 function fieldsOf(
-  { exchange, endpoint, directory, requestId, request, response }: RequestEntry,
+  { exchange, remoteAddress, endpoint, directory, requestId, request, response }: RequestEntry,
   status: number,
 ): LogFields {
   const signer = request?.signer
@@ -60,7 +62,7 @@ function fieldsOf(
     ...(orderId !== undefined && { orderId }),
     // Tells nothing where the router knew the path.
     ...(endpoint === 'none' && { path: exchange.path.slice(0, MAX_PATH) }),
-    remoteAddress: exchange.request.socket.remoteAddress,
+    remoteAddress,
     userAgent: exchange.request.headers['user-agent']?.slice(0, MAX_USER_AGENT),
   }
 }

@@ -5,11 +5,13 @@ import { ClientGone, HttpRefusal } from '../http/refusal.ts'
 import { send } from '../http/respond.ts'
 import type { RequestId } from '../lib/ids.ts'
 import { newId } from '../lib/ids.ts'
+import type { ClientAddress } from '../limits/client-address.ts'
 import { AcmeRequest } from './acme-request.ts'
 import type { AcmeResponse, AcmeServices, AuthenticatedRequest } from './endpoint.ts'
 import type { AuthenticationContext } from './jws/authenticate.ts'
 import { authenticate, checkContentType } from './jws/authenticate.ts'
 import { AcmeError } from './problem.ts'
+import { rateLimited } from './rate-limited.ts'
 import { logRequest } from './request-log.ts'
 import type { AnswerContext, WireAnswer } from './respond.ts'
 import { CORS_HEADERS, renderProblem, renderResponse, toAcmeError } from './respond.ts'
@@ -33,16 +35,25 @@ export async function serve(exchange: Exchange, route: ServedRoute, directory: S
     nonce: services.nonces.issue(),
     index: route?.name === 'directory' ? undefined : directory.directory.urls.directory,
   }
-  const entry = { exchange, endpoint: route?.name ?? 'none', directory: directory.directory.name, requestId }
+  const from = services.limits.addressOf(exchange.request)
+  const entry = {
+    exchange,
+    remoteAddress: from.text,
+    endpoint: route?.name ?? 'none',
+    directory: directory.directory.name,
+    requestId,
+  }
   let request: AuthenticatedRequest | undefined
   let answer: WireAnswer
   try {
+    const limited = services.limits.request(from, route?.name ?? 'none')
+    if (limited !== undefined) throw rateLimited(limited, services.limits)
     checkRequest(exchange)
     if (route === undefined) throw new HttpRefusal(404, nothingHere(directory))
     if (exchange.method === 'OPTIONS') return send(exchange, 204, preflightHeaders(route))
     let response: AcmeResponse
     if (exchange.method === 'POST') {
-      request = await authenticated(exchange, route, directory, requestId)
+      request = await authenticated(exchange, route, directory, { requestId, from })
       response = await route.post(request, services)
     } else {
       response = await read(exchange, route, directory)
@@ -53,6 +64,8 @@ export async function serve(exchange: Exchange, route: ServedRoute, directory: S
     if (thrown instanceof ClientGone)
       return services.log.debug('acme.client_gone', { requestId, endpoint: entry.endpoint })
     const problem = toAcmeError(thrown)
+    if (request === undefined && exchange.method === 'POST' && isOfNobody(problem))
+      services.limits.notAuthenticated(from)
     if (problem.type === 'badNonce') services.nonces.spare(context.nonce)
     answer = renderProblem(problem, requestId, context)
     logRequest({ ...entry, request, problem }, services)
@@ -70,13 +83,25 @@ async function authenticated(
   exchange: Exchange,
   route: AcmeRoute,
   context: ServedDirectory,
-  requestId: RequestId,
+  { requestId, from }: { readonly requestId: RequestId; readonly from: ClientAddress },
 ): Promise<AuthenticatedRequest> {
   const { headers } = exchange.request
   checkContentType(headers['content-type'])
   const body = await readBody(exchange, context.maxBodyBytes)
   const facts = await authenticate(body, { signer: route.signer, target: exchange.target }, context)
-  return new AcmeRequest({ requestId, directory: context.directory, exchange, log: context.services.log, ...facts })
+  return new AcmeRequest({
+    requestId,
+    directory: context.directory,
+    from,
+    exchange,
+    log: context.services.log,
+    ...facts,
+  })
+}
+
+/** A stale nonce is an everyday thing, and says nothing bad of who sent it; neither does a failure of ours. */
+function isOfNobody({ type, status }: AcmeError): boolean {
+  return status < 500 && type !== 'badNonce' && type !== 'rateLimited'
 }
 
 function read(

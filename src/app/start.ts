@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { AcmeDirectory, AcmeServices } from '../acme/endpoint.ts'
-import { createAcmeListener } from '../acme/listener.ts'
+import { createAcmeListener, plainLimit } from '../acme/listener.ts'
 import { createNonceService } from '../acme/nonce-service.ts'
 import { adminRoutes } from '../admin/admin-listener.ts'
 import { joinAddress, splitAddress } from '../config/listen-address.ts'
@@ -12,6 +12,7 @@ import { chainToServe, type Issuer } from '../issuance/issuer.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { decodePem, encodePem } from '../lib/pem.ts'
 import { type Random, systemRandom } from '../lib/random.ts'
+import { createLimits } from '../limits/create-limits.ts'
 import type { Logger } from '../observe/log.ts'
 import { createMetrics } from '../observe/prometheus.ts'
 import { createRevocation } from '../revocation/create-revocation.ts'
@@ -104,6 +105,8 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
   const directories = await buildDirectories(config)
   const names = serverIdentifiers(serverNames(config))
   const common = { store, clock, random, log, metrics }
+  const limits = createLimits({ ...common, config: config.limits, store: store.limits })
+  cleanup.defer(() => limits.settled())
   const publisher = createCrlPublisher({
     ...common,
     issuers: allIssuers,
@@ -115,6 +118,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
   const enrollment = createEnrollment({
     ...common,
     issuers: allIssuers,
+    limits,
     policyFor: policyChooser(directories, names),
     clockToleranceSeconds: config.limits.clockTolerance,
   })
@@ -138,6 +142,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     validAuthorizationSeconds: config.orders.validAuthorizationLifetime,
     chaosDelaySeconds: config.chaos.validationDelay,
     ownListeners: () => bound,
+    pause: limits.pause,
   })
   cleanup.defer(() => validation.stop())
   const background = createBackground({ clock, log })
@@ -153,6 +158,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     enrollment,
     validation,
     revocation,
+    limits,
     wrappedKeys,
     chainsPem: chainsOf(allIssuers),
     settings: settingsOf(config),
@@ -182,7 +188,10 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     createHttpListener({
       name,
       limits: config.limits,
-      routes: routes.map((route) => plainRoute(route, log)),
+      // The admin listener is for the machine itself, and must tell how things are when they are worst.
+      routes: routes.map((route) =>
+        name === 'public' ? plainRoute(route, log, (exchange) => plainLimit(exchange, limits)) : plainRoute(route, log),
+      ),
       otherwise: plainNotFound,
       log,
       onFailure: failing.resolve,

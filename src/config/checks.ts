@@ -17,6 +17,7 @@ export function checkConfig(config: ResolvedConfig): string[] {
     ...checkLifetimes(config),
     ...checkNames(config),
     ...checkValidation(config),
+    ...checkLimits(config),
   ]
 }
 
@@ -188,6 +189,22 @@ function checkValidation(config: ResolvedConfig): string[] {
       } catch (error) {
         problems.push(`validation.egress.${list}: ${text}: ${error instanceof Error ? error.message : String(error)}`)
       }
+    }
+  }
+  return problems
+}
+
+function checkLimits({ limits }: ResolvedConfig): string[] {
+  const problems: string[] = []
+  if (limits.pauseFor > limits.pauseAtMost)
+    problems.push(
+      `limits.pauseFor (${limits.pauseFor} s) must not be longer than limits.pauseAtMost (${limits.pauseAtMost} s)`,
+    )
+  for (const block of limits.trustedProxies) {
+    try {
+      parseCidr(block)
+    } catch (error) {
+      problems.push(`limits.trustedProxies: ${block}: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
   return problems

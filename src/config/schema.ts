@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseRate } from '../limits/rate.ts'
 
 /**
  * The configuration, field by field: meaning, unit, default. Unknown keys stop the start (KF-G06).
@@ -37,6 +38,16 @@ export const duration = z
 /** A list; one plain value stands for a list of one, so that `--set a.b=x` works. */
 const listOf = <T extends z.ZodType>(item: T) =>
   z.preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), z.array(item))
+
+/** `COUNT/PERIOD`, with ` burst COUNT` where it differs from the count, or `off`. */
+const rate = (fallback: string) =>
+  z
+    .string()
+    .superRefine((text, context) => {
+      const read = parseRate(text)
+      if (typeof read === 'string') context.addIssue({ code: 'custom', message: read })
+    })
+    .default(fallback)
 
 const profile = z.strictObject({
   description: z
@@ -291,7 +302,10 @@ export const configSchema = z.strictObject({
     .prefault({}),
   limits: z
     .strictObject({
-      enabled: z.boolean().default(true).describe('`false` switches the limits per address off, for a measurement'),
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe('`false` switches all rate limits and the limit of connections per address off, for a measurement'),
       bodyBytes: z
         .number()
         .int()
@@ -309,6 +323,54 @@ export const configSchema = z.strictObject({
         .describe('of these, from one address (IPv6: one /64)'),
       requestTimeout: duration.default(30).describe('for the whole of one request to arrive'),
       clockTolerance: duration.default(60).describe('how far the wall clock may go back before signing stops'),
+      requestsPerAddress: rate('300000/1m burst 150000').describe('all requests from one network address'),
+      newNoncesPerAddress: rate('120000/1m burst 60000').describe('of these, requests for nonces'),
+      failedRequestsPerAddress: rate('6000/1m').describe('of these, those that could not be authenticated'),
+      newAccountsPerAddress: rate('10000/1h').describe('accounts registered from one network address'),
+      newNamesPerAccount: rate('50000/1h').describe('names ordered by one account, renewals not counted'),
+      newNamesPerExternalKey: rate('50000/1h').describe('the same for all accounts of one external account key'),
+      newNamesPerDirectory: rate('200000/1h').describe('the same for a whole directory'),
+      certificatesPerParent: rate('100000/1h').describe(
+        'certificates for names under one parent name; when used up, orders for new names there are refused',
+      ),
+      certificatesPerNameSet: rate('2000/1d').describe('certificates for exactly the same names to one account'),
+      renewalsPerNameSet: rate('60/1h').describe('renewals of the same names that are not counted as new names'),
+      revocations: rate('20000/1h').describe('revocations by one account, or signed by keys from one network address'),
+      keyChangesPerAccount: rate('60/1h burst 30').describe('changes of the key of one account'),
+      renewableFor: duration
+        .default(7 * 86_400)
+        .describe(
+          'how long after its end a certificate can still be renewed: an order for its names counts none as new',
+        ),
+      parentLabels: z
+        .number()
+        .int()
+        .min(0)
+        .max(127)
+        .default(0)
+        .describe('labels of a parent name, counted from the end; 0: all but the first of the name'),
+      ipv6NetworkFactor: z
+        .number()
+        .int()
+        .min(1)
+        .max(65_536)
+        .default(4)
+        .describe('an IPv6 address counts by its /64; all of a /48 together may have this many times as much'),
+      trustedProxies: listOf(z.string())
+        .default([])
+        .describe('CIDR blocks of proxies whose `X-Forwarded-For` tells the network address of the client'),
+      pauseAfterFailures: z
+        .number()
+        .int()
+        .min(0)
+        .max(1_000_000)
+        .default(10)
+        .describe('failed proofs of one name by one account in a row, after which orders for it are refused; 0: never'),
+      pauseFor: duration.default(900).describe('how long; twice as long with each further failure'),
+      pauseAtMost: duration.default(86_400).describe('the longest pause'),
+      helpUrl: webUrl
+        .optional()
+        .describe('URL that refusals link to with `rel="help"`, such as your own page on limits'),
     })
     .prefault({}),
   retention: z

@@ -1,6 +1,7 @@
 import type { Issuer } from '../issuance/issuer.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Random } from '../lib/random.ts'
+import type { Limits } from '../limits/limits.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Policy, Requester } from '../policy/decision.ts'
@@ -15,6 +16,8 @@ export interface EnrollmentDependencies {
   readonly random: Random
   readonly log: Logger
   readonly metrics: Metrics
+  /** Told of every certificate; absent: nothing counts them. */
+  readonly limits?: Pick<Limits, 'namesOf' | 'issued'>
   /** How far the wall clock may go back before signing stops. */
   readonly clockToleranceSeconds: number
 }

@@ -20,12 +20,13 @@ const INTERNAL_FAILURE = 'the certificate could not be issued because of a failu
  * arrived: the signature made here is then forgotten, and the same bytes are signed again (KF-E01).
  */
 export async function finish(
-  dependencies: Pick<EnrollmentDependencies, 'store' | 'clock' | 'log' | 'metrics'>,
+  dependencies: Pick<EnrollmentDependencies, 'store' | 'clock' | 'log' | 'metrics' | 'limits'>,
   record: CertificateRecord,
   token: IssuanceToken,
   requestId?: string,
 ): Promise<Finished> {
-  const { store, clock, metrics } = dependencies
+  const { store, clock, metrics, limits } = dependencies
+  const names = limits?.namesOf(record)
   const log = dependencies.log.child({ requestId, orderId: record.orderId, serial: record.serial })
   const key = { issuerId: record.issuerId, serial: record.serial }
   const named = requestId === undefined ? {} : { requestId }
@@ -47,10 +48,12 @@ export async function finish(
     const outcome = await store.certificates.complete(key, {
       certificateDer,
       now,
+      ...(names && { names }),
       audit: certificateEvent('certificate.issued', record, now, named),
     })
     switch (outcome) {
       case 'completed':
+        limits?.issued(record)
         metrics.count('chancery_certificates_issued_total', { profile: record.profile.name })
         log.info('certificate.issued', { profile: record.profile.name, notAfter: record.notAfter.toISOString() })
         return { outcome: 'issued', certificate: { ...record, certificateDer, issuedAt: now } }

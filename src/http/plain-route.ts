@@ -26,11 +26,20 @@ export interface PlainAnswer {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-export function plainRoute(route: PlainRoute, log: Logger): HttpRoute {
+/**
+ * @param limited the seconds after which a request that comes too soon may come again; undefined: it may be answered
+ */
+export function plainRoute(
+  route: PlainRoute,
+  log: Logger,
+  limited: (exchange: Exchange) => number | undefined = () => undefined,
+): HttpRoute {
   return {
     path: route.path,
     async handle(exchange) {
       try {
+        const seconds = limited(exchange)
+        if (seconds !== undefined) return sendTooMany(exchange, seconds)
         checkRequest(exchange)
         if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
           throw new HttpRefusal(405, 'This resource is read by GET or HEAD', { allow: ['GET', 'HEAD'] })
@@ -45,6 +54,11 @@ export function plainRoute(route: PlainRoute, log: Logger): HttpRoute {
       }
     },
   }
+}
+
+function sendTooMany(exchange: Exchange, seconds: number): void {
+  const detail = `Too many requests from this network address; come back in ${seconds} seconds`
+  sendProblem(exchange, { status: 429, detail }, ['Retry-After', String(seconds)])
 }
 
 /** Answers what no plain route takes. For listeners that have nothing but plain routes. */

@@ -17,6 +17,7 @@ export const COUNTERS = {
   chancery_crl_builds_total: { help: 'CRL builds', labels: ['outcome'] },
   chancery_signatures_total: { help: 'Uses of an issuing key', labels: ['purpose'] },
   chancery_padded_base64_total: { help: 'Payload fields accepted with base64 padding', labels: ['field'] },
+  chancery_rate_limited_total: { help: 'Requests refused by a rate limit', labels: ['limit'] },
   chancery_rows_deleted_total: { help: 'Rows deleted by retention', labels: [] },
 } as const
 

@@ -604,3 +604,24 @@ test('stop aborts what hangs on a socket, and resolves', async () => {
 test('owners differ from runner to runner, so that a lease tells them apart', () => {
   assert.notEqual(aRunner({ prover: succeeds() }).owner, aRunner({ prover: succeeds() }).owner)
 })
+
+test('KF-F04 failed proofs are counted for the name, and failures of our own are not', async () => {
+  const pause = { failures: 1, seconds: 60, atMostSeconds: 600 }
+  const broken = new ScriptedProver(async () => {
+    throw new Error('no resolver configured')
+  })
+  const pausesAfter = async (prover: Prover, name: string): Promise<number> => {
+    const runner = aRunner({ prover, pause, settings: { attempts: 1, dnsAttempts: 1 } })
+    const placed = await place(name)
+    const job = await enqueue(placed, runner)
+    assert.ok(job)
+    runner.run(job)
+    const ended = async () =>
+      (await opened.store.authorizations.find('default', placed.account.id, placed.authorization.id))?.challenges[0]
+    await until(async () => (await ended())?.failedAt !== undefined)
+    const names = [`${placed.account.id}/dns:${name}`]
+    return (await opened.store.limits.standing({ set: '', names }, clock.now())).pauses.length
+  }
+  assert.equal(await pausesAfter(fails(), 'hopeless.test'), 1)
+  assert.equal(await pausesAfter(broken, 'innocent.test'), 0)
+})

@@ -4,6 +4,7 @@ import type { ChallengeId } from '../lib/ids.ts'
 import type { Random } from '../lib/random.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import type { PauseRule } from '../store/limit-store.ts'
 import type { AuthorizationRecord, StoredProblem, ValidationJob } from '../store/records.ts'
 import type { Store } from '../store/store.ts'
 import type { OwnListener } from './egress.ts'
@@ -32,6 +33,8 @@ export interface ValidationRunnerDeps {
   readonly orderError?: (authorization: AuthorizationRecord, failure: ValidationFailure) => StoredProblem
   /** Told when a challenge has its final state in the store. Must not throw. */
   readonly onEnd?: (job: ValidationJob, outcome: 'valid' | 'invalid' | 'discarded') => void
+  /** When names are paused whose proofs fail; absent: never. */
+  readonly pause?: PauseRule | undefined
   readonly timeouts?: Partial<ProverTimeouts>
   /** Default: the real one, made from `config`. */
   readonly prover?: Prover
@@ -236,11 +239,14 @@ class JobRunner implements ValidationRunner {
   ): Promise<void> {
     const now = this.#deps.clock.now()
     const problem = challengeProblem(failure)
+    // A failure of our own says nothing about the name.
+    const pause = failure.type === 'serverInternal' ? undefined : this.#deps.pause
     const outcome = await this.#deps.store.validationJobs.fail(job.challenge.id, {
       owner: this.owner,
       now,
       error: problem,
       orderError: (this.#deps.orderError ?? orderProblem)(job.authorization, failure),
+      ...(pause && { pause }),
       audit: validationAudit('validation.failed', job, now, {
         attempt: job.attempts + 1,
         problem,

@@ -11,12 +11,13 @@ import { AcmeError } from '../../src/acme/problem.ts'
 import { directoryUrls } from '../../src/acme/urls.ts'
 import { createIssuingCa } from '../../src/ca/issuing-ca.ts'
 import { createRoot } from '../../src/ca/root.ts'
-import { configSchema } from '../../src/config/schema.ts'
+import { type Config, configSchema } from '../../src/config/schema.ts'
 import { createEnrollment } from '../../src/enrollment/create-enrollment.ts'
 import { loadIssuer } from '../../src/issuance/issuer.ts'
 import type { AuthorizationId, ChallengeId } from '../../src/lib/ids.ts'
 import { newId } from '../../src/lib/ids.ts'
 import { systemRandom } from '../../src/lib/random.ts'
+import { createLimits } from '../../src/limits/create-limits.ts'
 import { createPolicy } from '../../src/policy/policy.ts'
 import type { Revocation } from '../../src/revocation/revocation.ts'
 import type { SigningKey } from '../../src/signer/signer.ts'
@@ -35,6 +36,8 @@ export interface WorldOptions {
   readonly settings?: Partial<AcmeServices['settings']>
   readonly directory?: Partial<AcmeDirectory['config']>
   readonly profile?: Partial<ProfileSnapshot>
+  /** Rate limits that differ from the defaults. */
+  readonly limits?: Partial<Config['limits']>
   /** Replaces services, e.g. one that fails. */
   readonly services?: (services: AcmeServices) => Partial<AcmeServices>
 }
@@ -144,6 +147,14 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
     keyRules: policyConfig.keys,
     profile,
   }
+  const limits = createLimits({
+    config: { ...configSchema.parse({}).limits, ...options.limits },
+    store: store.limits,
+    clock,
+    random: systemRandom,
+    log,
+    metrics,
+  })
   const ran: ValidationJob[] = []
   const hastened: string[] = []
   const base: AcmeServices = {
@@ -159,6 +170,7 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
       store,
       issuers: new Map([['default', issuer]]),
       policyFor: () => policy,
+      limits,
       clock,
       random: systemRandom,
       log,
@@ -174,6 +186,7 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
       stop: async () => undefined,
     },
     revocation: storeRevocation(store, clock),
+    limits,
     wrappedKeys: { wrap: () => assertUnused('wrappedKeys'), unwrap: () => assertUnused('wrappedKeys') },
     metrics,
     log,
@@ -202,6 +215,7 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
       params: call.params ?? {},
       query: new URLSearchParams(),
       accept: call.accept,
+      from: { text: '192.0.2.1', key: '192.0.2.1/32' },
       payload: call.payload ?? '',
       signer:
         'record' in by
@@ -293,6 +307,7 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
         now: clock.now(),
         error: PROBLEM,
         orderError: PROBLEM,
+        ...(services.limits.pause && { pause: services.limits.pause }),
         audit: event(clock),
       })
     },

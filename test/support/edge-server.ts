@@ -40,6 +40,7 @@ export async function openEdgeServer(options: EdgeServerOptions = {}) {
   const nonceKey = randomBytes(32)
   const world = await openAcmeWorld({
     ...(options.settings && { settings: options.settings }),
+    ...(options.limits && { limits: options.limits }),
     services: (base) => {
       const own = { ...base, wrappedKeys, ...options.services?.({ ...base, wrappedKeys }) }
       const nonces = createNonceService({

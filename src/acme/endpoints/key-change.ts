@@ -8,6 +8,7 @@ import { readJwk } from '../jws/jwk.ts'
 import { verifySignature } from '../jws/verify.ts'
 import { requireObject } from '../payload.ts'
 import { AcmeError } from '../problem.ts'
+import { admitted } from '../rate-limited.ts'
 import { renderAccount } from '../render/account.ts'
 
 const WHAT = 'The inner JWS'
@@ -22,6 +23,7 @@ export const keyChange: Endpoint = async (request, services) => {
   const newKey = readInner(request, kid, account)
   if (newKey.thumbprint === account.thumbprint) throw keyTaken(request.directory.urls.account(account.id))
   await checkNewAccountKey(newKey, services.store)
+  admitted(await services.limits.keyChange(account), services.limits)
   return replaceKey(account, newKey, request, services)
 }
 

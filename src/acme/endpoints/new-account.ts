@@ -9,6 +9,7 @@ import type { AcmeResponse, AcmeServices, AuthenticatedRequest, Endpoint, JsonOb
 import { readJwk } from '../jws/jwk.ts'
 import { readFlag, requireObject } from '../payload.ts'
 import { AcmeError } from '../problem.ts'
+import { admitted } from '../rate-limited.ts'
 import { renderAccount } from '../render/account.ts'
 
 /**
@@ -43,6 +44,8 @@ async function create(
   services: AcmeServices,
 ): Promise<AcmeResponse> {
   const { key, contact, binding } = wanted
+  const { limits } = services
+  const taken = admitted(await limits.newAccount(request.from), limits)
   const now = services.clock.now()
   const account: AccountRecord = {
     id: newId(services.random, 'account'),
@@ -76,8 +79,10 @@ async function create(
     case 'created':
       return { ...located(result.account, request), status: 201 }
     case 'exists':
+      limits.giveBack(taken)
       return existingAccount(result.account, request)
     case 'eab-unusable':
+      limits.giveBack(taken)
       throw refusedKey()
     default:
       return result satisfies never

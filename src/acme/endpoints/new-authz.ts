@@ -5,6 +5,7 @@ import { accountOf } from '../find-owned.ts'
 import { identifierError, readIdentifier } from '../identifiers.ts'
 import { planAuthorizations } from '../plan-authorizations.ts'
 import { AcmeError } from '../problem.ts'
+import { admitted } from '../rate-limited.ts'
 import { authorizationResponse } from './authorization.ts'
 
 /**
@@ -27,12 +28,17 @@ export const newAuthz: Endpoint = async (request, services) => {
     )
   }
   await decideOnNames([identifier], { request, account, lifetimeSeconds: directory.profile.lifetimeSeconds }, services)
+  const { limits } = services
+  const asked = { directory: directory.name, account, identifiers: [identifier], isOrder: false }
+  const taken = admitted(await limits.order(asked), limits)
   const now = services.clock.now()
   const plan = await planAuthorizations([identifier], { directory, accountId: account.id, now }, services)
   const [created] = plan.created
   const [found] = plan.authorizations
   if (found === undefined) throw new Error('The plan holds no authorization for the identifier')
-  if (created !== undefined) {
+  // What was authorized already costs nothing.
+  if (created === undefined) limits.giveBack(taken)
+  else {
     await services.store.authorizations.create(created, {
       at: now,
       event: 'authorization.created',

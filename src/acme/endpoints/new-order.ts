@@ -10,6 +10,7 @@ import { requireObject } from '../payload.ts'
 import type { AuthorizationPlan } from '../plan-authorizations.ts'
 import { planAuthorizations } from '../plan-authorizations.ts'
 import { AcmeError } from '../problem.ts'
+import { admitted } from '../rate-limited.ts'
 import type { RequestedValidity } from '../requested-validity.ts'
 import { readRequestedValidity } from '../requested-validity.ts'
 import { orderStatus } from '../state/order.ts'
@@ -32,7 +33,15 @@ export const newOrder: Endpoint = async (request, services) => {
     now,
   })
   await decideOnNames(identifiers, { request, account, lifetimeSeconds: validity.lifetimeSeconds }, services)
-  const placed = await placeOrder({ request, account, identifiers, validity, now }, services)
+  const { limits } = services
+  const asked = { directory: directory.name, account, identifiers, isOrder: true }
+  const taken = admitted(await limits.order(asked), limits)
+  const placed = await placeOrder({ request, account, identifiers, validity, now }, services).catch(
+    (error: unknown) => {
+      limits.giveBack(taken)
+      throw error
+    },
+  )
   const found = { order: placed.order, authorizations: placed.plan.authorizations }
   services.metrics.count('chancery_orders_total', { event: 'created' })
   request.log.info('order.created', {

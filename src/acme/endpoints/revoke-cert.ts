@@ -8,6 +8,7 @@ import { readDerField } from '../base64-field.ts'
 import type { AcmeServices, AuthenticatedRequest, Endpoint } from '../endpoint.ts'
 import { requireObject } from '../payload.ts'
 import { AcmeError } from '../problem.ts'
+import { admitted } from '../rate-limited.ts'
 import { renderInstant } from '../render/instant.ts'
 import { readRevocationReason, refuseKeyCompromise } from '../revocation-reason.ts'
 import { authorizationStatus } from '../state/authorization.ts'
@@ -22,6 +23,9 @@ export const revokeCert: Endpoint = async (request, services) => {
   const payload = requireObject(request.payload, 'A revocation')
   const reason = readRevocationReason(payload['reason'])
   const der = readDerField('certificate', payload['certificate'], services)
+  const { signer, requestId, directory } = request
+  const requester = signer.kind === 'account' ? signer.account : request.from
+  admitted(await services.limits.revocation(requester), services.limits)
   const { found, by } = await findRevocable(der, request, services)
   const { serial, issuerId, orderId } = found
   const refuse = (error: AcmeError): AcmeError => {
@@ -38,7 +42,6 @@ export const revokeCert: Endpoint = async (request, services) => {
   if (by === 'authorized-account' && reason === 1) throw refuse(refuseKeyCompromise())
   if (services.clock.now() > found.notAfter) throw refuse(found.revokedAt ? alreadyRevoked(found) : expired(found))
 
-  const { signer, requestId, directory } = request
   const result = await services.revocation.revoke({
     issuerId,
     serial,
