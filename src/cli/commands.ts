@@ -38,6 +38,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./eab-revoke.ts')).command,
   },
   {
+    name: 'limits list',
+    summary: 'list paused names, and who has used up how much of a rate limit',
+    load: async () => (await import('./limits-list.ts')).command,
+  },
+  {
+    name: 'limits clear',
+    summary: 'end a pause, or give a requester the whole of a rate limit again',
+    load: async () => (await import('./limits-clear.ts')).command,
+  },
+  {
     name: 'config show',
     summary: 'print the configuration in effect: the file, --set, and every default',
     load: async () => (await import('./config-show.ts')).command,

@@ -37,6 +37,8 @@ test('help lists every command, and every command has its own', async () => {
     'eab create',
     'eab list',
     'eab revoke',
+    'limits list',
+    'limits clear',
     'config show',
     'config schema',
     'version',
