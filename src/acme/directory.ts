@@ -12,6 +12,7 @@ export function renderDirectory({ urls, config, profile, profileDescription }: A
     newAuthz: urls.newAuthz,
     revokeCert: urls.revokeCert,
     keyChange: urls.keyChange,
+    renewalInfo: urls.renewalInfo,
     meta: {
       ...(config.termsOfService !== undefined && { termsOfService: config.termsOfService }),
       ...(config.website !== undefined && { website: config.website }),

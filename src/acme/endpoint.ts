@@ -48,7 +48,15 @@ export interface AcmeServices {
   readonly log: Logger
   /** Chains to serve after a leaf of this issuer: the default one first, then the alternates. PEM, without the root. */
   chainsPem(issuerId: string): readonly string[] | undefined
+  /** How far the server is from keeping up with its work: 0 when it does, 1 when it refuses new orders. */
+  shortage(): number
   readonly settings: {
+    readonly renewalInfo: {
+      readonly retryAfterSeconds: number
+      readonly explanationUrl?: string
+      /** Issuing CAs by id. */
+      readonly replacedIssuers: readonly string[]
+    }
     readonly maxContacts: number
     readonly identifiersPerOrder: number
     readonly orderLifetimeSeconds: number
@@ -105,6 +113,8 @@ export interface AcmeResponse {
   /** Beside `rel="index"`; one header line each (CQ-T12). */
   readonly links?: readonly { readonly url: string; readonly rel: 'up' | 'alternate' | 'next' | 'terms-of-service' }[]
   readonly retryAfterSeconds?: number
+  /** How long anybody may keep the answer, which then has no nonce; absent: nobody may (RFC 8555 §6.5.1). */
+  readonly maxAgeSeconds?: number
   /** JSON when an object; absent for an empty body. */
   readonly body?: object | { readonly contentType: string; readonly bytes: Buffer }
 }

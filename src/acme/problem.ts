@@ -7,6 +7,7 @@ import type { Identifier } from '../lib/identifier.ts'
  */
 export const PROBLEMS = {
   accountDoesNotExist: { status: 400 }, // §7.3.1
+  alreadyReplaced: { status: 409 }, // RFC 9773 §7.4
   alreadyRevoked: { status: 400 }, // §7.6
   badCSR: { status: 400 }, // §7.4
   badNonce: { status: 400 }, // §6.5, with a fresh Replay-Nonce

@@ -24,7 +24,8 @@ export interface AnswerContext {
 }
 
 export function renderResponse(response: AcmeResponse, context: AnswerContext): WireAnswer {
-  const headers = commonHeaders(context)
+  const headers =
+    response.maxAgeSeconds === undefined ? commonHeaders(context) : cacheableHeaders(response.maxAgeSeconds)
   if (response.location !== undefined) headers.push('Location', response.location)
   addLinks(headers, response.links)
   addRetryAfter(headers, response.retryAfterSeconds)
@@ -102,6 +103,11 @@ function commonHeaders({ nonce, index }: AnswerContext): string[] {
   const headers: string[] = [...CORS_HEADERS, 'Cache-Control', 'no-store', 'Replay-Nonce', nonce]
   if (index !== undefined) headers.push('Link', `<${index}>;rel="index"`)
   return headers
+}
+
+/** A nonce is for one client, so an answer that a cache may hand to many has none (KF-F22). */
+function cacheableHeaders(maxAgeSeconds: number): string[] {
+  return [...CORS_HEADERS, 'Cache-Control', `public, max-age=${maxAgeSeconds}`]
 }
 
 /** One line for each relation (CQ-T12). */

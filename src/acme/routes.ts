@@ -13,6 +13,7 @@ import { newNonce, readNonce } from './endpoints/new-nonce.ts'
 import { newOrder } from './endpoints/new-order.ts'
 import { order } from './endpoints/order.ts'
 import { orders } from './endpoints/orders.ts'
+import { readRenewalInfo, renewalInfo } from './endpoints/renewal-info.ts'
 import { revokeCert } from './endpoints/revoke-cert.ts'
 import type { SignerKind } from './jws/authenticate.ts'
 import { directoryUrls } from './urls.ts'
@@ -65,6 +66,13 @@ export function acmeRoutes(
       signer: 'account',
       post: certificate,
       ...certificateGet,
+    },
+    {
+      name: 'renewal-info',
+      path: `${at.renewalInfo}/:id`,
+      signer: 'account',
+      post: renewalInfo,
+      get: readRenewalInfo,
     },
     { name: 'revoke-cert', path: at.revokeCert, signer: 'either', post: revokeCert },
   ]

@@ -10,6 +10,8 @@ export interface DirectoryUrls {
   readonly newAuthz: string
   readonly revokeCert: string
   readonly keyChange: string
+  /** Base of renewal information; clients append `/` and the certificate's identifier (RFC 9773 §3). */
+  readonly renewalInfo: string
   account(id: string): string
   orders(accountId: string, cursor?: string): string
   order(id: string): string
@@ -30,6 +32,7 @@ export function directoryUrls(baseUrl: string, directory: string): DirectoryUrls
     newAuthz: `${at}/new-authz`,
     revokeCert: `${at}/revoke-cert`,
     keyChange: `${at}/key-change`,
+    renewalInfo: `${at}/renewal-info`,
     account: (id) => `${at}/account/${id}`,
     orders: (accountId, cursor) =>
       `${at}/account/${accountId}/orders${cursor === undefined ? '' : `?cursor=${cursor}`}`,

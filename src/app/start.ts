@@ -161,6 +161,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     limits,
     wrappedKeys,
     chainsPem: chainsOf(allIssuers),
+    shortage: () => 0,
     settings: settingsOf(config),
   }
 
@@ -280,7 +281,7 @@ function chainsOf(issuers: ReadonlyMap<string, Issuer>): (issuerId: string) => r
   return (issuerId) => chains.get(issuerId)
 }
 
-function settingsOf({ accounts, limits, orders }: ResolvedConfig): AcmeServices['settings'] {
+function settingsOf({ accounts, limits, orders, renewalInfo }: ResolvedConfig): AcmeServices['settings'] {
   return {
     maxContacts: accounts.maxContacts,
     identifiersPerOrder: limits.identifiersPerOrder,
@@ -290,5 +291,10 @@ function settingsOf({ accounts, limits, orders }: ResolvedConfig): AcmeServices[
     sharePendingSeconds: orders.sharePendingFor,
     acceptPaddedBase64: orders.acceptPaddedBase64,
     allowCertificateGet: orders.allowCertificateGet,
+    renewalInfo: {
+      retryAfterSeconds: renewalInfo.retryAfter,
+      ...(renewalInfo.explanationUrl !== undefined && { explanationUrl: renewalInfo.explanationUrl }),
+      replacedIssuers: renewalInfo.replacedIssuers,
+    },
   }
 }

@@ -74,6 +74,28 @@ const profile = z.strictObject({
     .string()
     .default('default')
     .describe('the issuing CA, by its name in the state folder; see `chancery init --issuer`'),
+  renewal: z
+    .strictObject({
+      after: z
+        .number()
+        .min(0.1)
+        .max(0.9)
+        .describe('the share of its life after which a certificate may be renewed, by renewal information (RFC 9773)'),
+      within: z
+        .number()
+        .min(0.01)
+        .max(0.4)
+        .default(0.15)
+        .describe(
+          'the share of its life in which clients spread their renewals; begins up to as much later than `after`',
+        ),
+    })
+    .refine(
+      ({ after, within }) => after + 2 * within <= 0.95,
+      '`after` and twice `within` may be at most 0.95 together',
+    )
+    .optional()
+    .describe('when clients renew; default: after half of the life, or two thirds from 10 days on, within 0.15 of it'),
 })
 
 /** Told to clients, and kept in records beside names of our own such as `(server)`. */
@@ -292,6 +314,19 @@ export const configSchema = z.strictObject({
         .max(50)
         .default(8)
         .describe('tries before dns-01 is given up; records take time to spread'),
+    })
+    .prefault({}),
+  renewalInfo: z
+    .strictObject({
+      retryAfter: duration
+        .default(6 * 3600)
+        .describe(
+          'how often clients ask again, and so how soon they hear of a revocation; at most a tenth of the lifetime',
+        ),
+      explanationUrl: webUrl.optional().describe('page told to clients whose certificate is to be renewed at once'),
+      replacedIssuers: listOf(z.string().regex(/^[0-9a-f]{2,128}$/, 'must be the hex key identifier of an issuing CA'))
+        .default([])
+        .describe('issuing CAs, by key identifier, whose certificates are all to be renewed at once'),
     })
     .prefault({}),
   crl: z

@@ -38,5 +38,6 @@ export function profileSnapshot(name: string, config: ProfileConfig): ProfileSna
     extendedKeyUsages: Object.freeze(extendedKeyUsages),
     subject: config.subject,
     issuer: config.issuer,
+    ...(config.renewal && { renewal: Object.freeze({ ...config.renewal }) }),
   })
 }

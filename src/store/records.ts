@@ -65,6 +65,8 @@ export interface ProfileSnapshot {
   readonly subject: 'empty' | 'commonName'
   /** The issuing CA by its name in the state folder. */
   readonly issuer: string
+  /** When clients are told to renew (RFC 9773), as shares of the lifetime; absent for the usual. */
+  readonly renewal?: { readonly after: number; readonly within: number }
 }
 
 export interface OrderRecord {
@@ -76,6 +78,8 @@ export interface OrderRecord {
   readonly profile: ProfileSnapshot
   readonly notBefore?: Date
   readonly notAfter?: Date
+  /** The certificate that this order replaces, as renewal information names it (RFC 9773 §5). */
+  readonly replaces?: string
   readonly createdAt: Date
   readonly expiresAt: Date
   /** Set when a finalize was accepted; `csrSha256` (hex) tells a repeat from another CSR. */

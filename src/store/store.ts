@@ -17,6 +17,13 @@ import type {
   ValidationJob,
 } from './records.ts'
 
+/** The certificate that an order is to replace. */
+export interface Predecessor {
+  readonly issuerId: string
+  readonly serial: string
+  readonly notAfter: Date
+}
+
 /**
  * The contract of every storage engine; `test/contract/store.ts` is the suite that each must pass.
  *
@@ -116,7 +123,8 @@ export interface OrderStore {
   /**
    * Stores an order with links to its authorizations, in their order. `newAuthorizations` are created in the same
    * transaction. `stale` when an authorization to be reused is no longer usable by this account at `now` (not
-   * pending or valid, or expired); the caller then plans again.
+   * pending or valid, or expired); the caller then plans again. `already-replaced` when another order that is not
+   * invalid replaces `replaces` (RFC 9773 §5).
    */
   create(
     order: OrderRecord,
@@ -124,9 +132,10 @@ export interface OrderStore {
       authorizationIds: readonly AuthorizationId[]
       newAuthorizations: readonly AuthorizationRecord[]
       now: Date
+      replaces?: Predecessor
       audit: AuditEvent
     },
-  ): Promise<'created' | 'stale'>
+  ): Promise<'created' | 'stale' | 'already-replaced'>
   find(directory: string, accountId: AccountId, id: OrderId): Promise<OrderWithAuthorizations | undefined>
   /** For work that is not on behalf of an account (recovery, `explain`). */
   get(id: OrderId): Promise<OrderWithAuthorizations | undefined>

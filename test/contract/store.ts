@@ -12,6 +12,7 @@ import { interleavingsContract } from './store/interleavings.ts'
 import { keysAndNoncesContract } from './store/keys-and-nonces.ts'
 import { limitsContract } from './store/limits.ts'
 import { ordersContract } from './store/orders.ts'
+import { replacementsContract } from './store/replacements.ts'
 import { retentionContract } from './store/retention.ts'
 import { validationJobsContract } from './store/validation-jobs.ts'
 
@@ -45,6 +46,7 @@ export function storeContract(
     crlsContract(withStore)
     limitsContract(withStore)
     auditContract(withStore)
+    replacementsContract(withStore)
     retentionContract(withStore)
     damageContract(withStore)
     interleavingsContract(withStore)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHmac, randomBytes, X509Certificate } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { acmeRoutes } from '../../src/acme/routes.ts'
+import { parseCertificate } from '../../src/x509/certificate.ts'
 import { type IssuedOrder, issueOrder, placeOrder, proveOrder } from '../support/acme-story.ts'
 import { type AcmeReply, AcmeTestClient, type Forge } from '../support/acme-test-client.ts'
 import { startTestChancery, type TestChancery } from '../support/chancery.ts'
@@ -64,10 +65,11 @@ function urlOf(path: string): string {
     authz: idOf(issued.authorizationUrl),
     challenge: idOf(issued.challenge.url),
     certificate: idOf(issued.certificateUrl),
+    'renewal-info': certificateId(),
   }
   return (
     chancery.urls.base +
-    path.replace(/\/([a-z]+)\/:(?:id|serial)/, (_, noun) => `/${noun}/${ids[noun]}`).replace(':alternate', '0')
+    path.replace(/\/([a-z-]+)\/:(?:id|serial)/, (_, noun) => `/${noun}/${ids[noun]}`).replace(':alternate', '0')
   )
 }
 
@@ -183,7 +185,17 @@ const OWNED: Record<string, string> = {
   certificate: ABSENT,
 }
 /** Routes that take an empty payload; the others get an empty object. */
-const READ = ['directory', 'new-nonce', 'account', 'orders', 'order', 'authorization', 'challenge', 'certificate']
+const READ = [
+  'directory',
+  'new-nonce',
+  'account',
+  'orders',
+  'order',
+  'authorization',
+  'challenge',
+  'certificate',
+  'renewal-info',
+]
 
 for (const [name, credential] of Object.entries(CREDENTIALS)) {
   test(`KF-B08 KF-B16 ${name}: which endpoints it opens, of all there are`, async () => {
@@ -203,15 +215,21 @@ for (const [name, credential] of Object.entries(CREDENTIALS)) {
   })
 }
 
-test('KF-B16 without any credential only the directory and a nonce are to be had', async () => {
+test('KF-B16 without any credential only the directory, a nonce and renewal information are to be had', async () => {
   const open: string[] = []
   for (const route of acmeRoutes('default', { allowCertificateGet: false })) {
     const reply = await owner.get(urlOf(route.path))
     if (reply.status < 300) open.push(route.name)
     else assert.equal(reply.status, 405, route.path)
   }
-  assert.deepEqual(open, ['directory', 'new-nonce'])
+  assert.deepEqual(open, ['directory', 'new-nonce', 'renewal-info'])
 })
+
+/** The certificate as renewal information names it (RFC 9773 §4.1). */
+function certificateId(): string {
+  const { authorityKeyId, serial } = parseCertificate(new X509Certificate(issued.pem).raw)
+  return [authorityKeyId, serial].map((bytes) => bytes?.toString('base64url')).join('.')
+}
 
 const serialOf = ({ certificateUrl }: IssuedOrder): string => certificateUrl.split('/').at(-1) ?? ''
 const typeOf = ({ json }: AcmeReply): string => String(json?.type).split(':').at(-1) ?? ''
@@ -286,17 +304,16 @@ test('KF-A30 KF-B17 identifier types without a handler are refused, those of dev
   )
 })
 
-test('KF-B20 there is no renewal information, and "replaces" gains nothing, whoever the certificate belongs to', async () => {
-  assert.equal('renewalInfo' in (await owner.get(owner.directoryUrl)).json, false)
-  const certificateId = `AAAA.${Buffer.from(serialOf(issued), 'hex').toString('base64url')}`
-  for (const client of [owner, stranger]) {
-    for (const replaces of [certificateId, 'x', 5, null]) {
-      const reply = await client.newOrder(['again.localhost'], { replaces })
-      assert.equal(reply.status, 201, reply.text)
-      assert.equal('replaces' in reply.json, false)
-      assert.equal(reply.json.status, 'pending', 'an order for another name needs a proof of its own')
-    }
+test('KF-B20 "replaces" gains nothing, whoever the certificate belongs to', async () => {
+  for (const replaces of [certificateId(), 'x', null]) {
+    const reply = await stranger.newOrder(['mine.localhost'], { replaces })
+    assert.equal(reply.status, 201, reply.text)
+    assert.equal('replaces' in reply.json, false)
+    assert.equal(reply.json.status, 'pending', 'an order of another account needs a proof of its own')
   }
-  const denied = await stranger.newOrder(['www.example.com'], { replaces: certificateId })
+  const own = await owner.newOrder(['mine.localhost', 'again.localhost'], { replaces: certificateId() })
+  assert.equal(own.json.replaces, certificateId())
+  assert.equal(own.json.status, 'pending', 'an order for another name needs a proof of its own')
+  const denied = await stranger.newOrder(['www.example.com'], { replaces: certificateId() })
   assert.equal(typeOf(denied), 'rejectedIdentifier')
 })

@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import type { AcmeServices } from '../../src/acme/endpoint.ts'
 import { acmeRoutes } from '../../src/acme/routes.ts'
+import { parseCertificate } from '../../src/x509/certificate.ts'
 import type { AcmeReply, AcmeTestClient } from '../support/acme-test-client.ts'
 import type { TestAccount } from '../support/acme-world.ts'
 import { idIn } from '../support/acme-world.ts'
@@ -165,6 +166,15 @@ const STORIES: Record<string, () => Promise<() => Promise<AcmeReply>>> = {
     const standing = await account()
     const { url } = await certificate(standing)
     return () => standing.client.postAsGet(url)
+  },
+  'renewal-info': async () => {
+    const standing = await account()
+    const { url } = await certificate(standing)
+    const { authorityKeyId, serial } = parseCertificate(
+      new X509Certificate((await standing.client.postAsGet(url)).text).raw,
+    )
+    const id = [authorityKeyId, serial].map((bytes) => bytes?.toString('base64url')).join('.')
+    return () => standing.client.postAsGet(at(`renewal-info/${id}`))
   },
   'revoke-cert': async () => {
     const standing = await account()

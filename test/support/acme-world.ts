@@ -191,6 +191,7 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
     metrics,
     log,
     chainsPem: (issuerId) => (issuerId === issuer.id ? [issuing.certificatePem] : undefined),
+    shortage: () => 0,
     settings: {
       maxContacts: 10,
       identifiersPerOrder: 100,
@@ -200,6 +201,7 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
       sharePendingSeconds: 300,
       acceptPaddedBase64: true,
       allowCertificateGet: false,
+      renewalInfo: { retryAfterSeconds: 21_600, replacedIssuers: [] },
       ...options.settings,
     },
   }

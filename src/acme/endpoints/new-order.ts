@@ -1,6 +1,7 @@
 import type { Identifier } from '../../lib/identifier.ts'
 import { newId } from '../../lib/ids.ts'
 import type { AccountRecord, OrderRecord } from '../../store/records.ts'
+import type { Predecessor } from '../../store/store.ts'
 import { decideOnNames } from '../decide-on-names.ts'
 import type { AcmeDirectory, AcmeServices, AuthenticatedRequest, Endpoint, JsonObject } from '../endpoint.ts'
 import { orderResponse } from '../find-order.ts'
@@ -11,14 +12,15 @@ import type { AuthorizationPlan } from '../plan-authorizations.ts'
 import { planAuthorizations } from '../plan-authorizations.ts'
 import { AcmeError } from '../problem.ts'
 import { admitted } from '../rate-limited.ts'
+import { renderCertificateId } from '../renewal/certificate-id.ts'
+import { readReplaces } from '../renewal/replaces.ts'
 import type { RequestedValidity } from '../requested-validity.ts'
 import { readRequestedValidity } from '../requested-validity.ts'
 import { orderStatus } from '../state/order.ts'
 
 /**
  * Places an order (RFC 8555 §7.4): read, ask policy, reuse or create authorizations, store. Every request makes an
- * order of its own (CQ-O12), and none reads older orders (CQ-O15). `replaces` is not supported yet and ignored, as
- * are members that nobody knows.
+ * order of its own (CQ-O12), and none reads older orders (CQ-O15). Members that nobody knows are ignored.
  */
 export const newOrder: Endpoint = async (request, services) => {
   const account = accountOf(request)
@@ -33,10 +35,11 @@ export const newOrder: Endpoint = async (request, services) => {
     now,
   })
   await decideOnNames(identifiers, { request, account, lifetimeSeconds: validity.lifetimeSeconds }, services)
+  const replaces = await readReplaces(payload, { request, account, identifiers }, services)
   const { limits } = services
   const asked = { directory: directory.name, account, identifiers, isOrder: true }
   const taken = admitted(await limits.order(asked), limits)
-  const placed = await placeOrder({ request, account, identifiers, validity, now }, services).catch(
+  const placed = await placeOrder({ request, account, identifiers, validity, replaces, now }, services).catch(
     (error: unknown) => {
       limits.giveBack(taken)
       throw error
@@ -50,6 +53,7 @@ export const newOrder: Endpoint = async (request, services) => {
     authorizationIds: placed.plan.authorizations.map(({ id }) => id),
     reused: placed.plan.authorizations.length - placed.plan.created.length,
     status: orderStatus(found, now),
+    ...(placed.order.replaces !== undefined && { replaces: placed.order.replaces }),
   })
   return orderResponse(found, { request, now, status: 201 })
 }
@@ -70,6 +74,7 @@ interface Placing {
   readonly account: AccountRecord
   readonly identifiers: readonly Identifier[]
   readonly validity: RequestedValidity
+  readonly replaces: Predecessor | undefined
   readonly now: Date
 }
 
@@ -92,6 +97,7 @@ async function placeOrder(
       authorizationIds: plan.authorizations.map(({ id }) => id),
       newAuthorizations: plan.created,
       now,
+      ...(placing.replaces && { replaces: placing.replaces }),
       audit: {
         at: now,
         event: 'order.created',
@@ -103,10 +109,17 @@ async function placeOrder(
           identifiers: identifiers.map(({ type, value }) => `${type}:${value}`),
           profile: order.profile.name,
           authorizationIds: plan.authorizations.map(({ id }) => id),
+          ...(order.replaces !== undefined && { replaces: order.replaces }),
         },
       },
     })
     if (outcome === 'created') return { order, plan }
+    if (outcome === 'already-replaced') {
+      throw new AcmeError(
+        'alreadyReplaced',
+        'Another order replaces this certificate already; go on with that one, or leave "replaces" out',
+      )
+    }
   }
   throw new AcmeError('serverInternal', 'The authorizations of this account are changing too fast; try again', {
     status: 503,
@@ -124,6 +137,7 @@ function draftOrder(placing: Placing, plan: AuthorizationPlan, services: AcmeSer
     profile: request.directory.profile,
     ...(validity.notBefore && { notBefore: validity.notBefore }),
     ...(validity.notAfter && { notAfter: validity.notAfter }),
+    ...(placing.replaces && { replaces: renderCertificateId(placing.replaces) }),
     createdAt: now,
     expiresAt: orderExpiry(plan, services.settings.orderLifetimeSeconds, now),
   }

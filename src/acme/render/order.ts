@@ -22,6 +22,8 @@ export function renderOrder(
     ...(order.notBefore && { notBefore: renderInstant(order.notBefore) }),
     ...(order.notAfter && { notAfter: renderInstant(order.notAfter) }),
     profile: order.profile.name,
+    // In every state (RFC 9773 §5, CQ-L05).
+    ...(order.replaces !== undefined && { replaces: order.replaces }),
     authorizations: authorizations.map(({ id }) => urls.authorization(id)),
     finalize: urls.finalize(order.id),
     ...(state.status === 'valid' &&

@@ -1,6 +1,7 @@
 import { initial } from './0001-initial.ts'
 import { rateLimits } from './0002-rate-limits.ts'
+import { renewal } from './0003-renewal.ts'
 import type { Migration } from './migration.ts'
 
 /** Every step of the schema, in order. */
-export const MIGRATIONS: readonly Migration[] = [initial, rateLimits]
+export const MIGRATIONS: readonly Migration[] = [initial, rateLimits, renewal]

@@ -20,6 +20,7 @@ import {
 import type { Database, Sql, SqlValue } from './database.ts'
 import { fromJson, listFromJson, type Mutable, toDate, toJson, toMs } from './encoding.ts'
 import { failOrder } from './order-endings.ts'
+import { claimReplacement } from './replacements.ts'
 
 interface OrderRow {
   readonly id: string
@@ -36,13 +37,14 @@ interface OrderRow {
   readonly certificate_serial: string | null
   readonly failed_at: number | null
   readonly error: string | null
+  readonly replaces: string | null
 }
 
 const COLUMNS = `
   id, directory, account_id, identifiers, profile, not_before, not_after, created_at, expires_at, processing_at,
-  csr_sha256, certificate_serial, failed_at, error`
+  csr_sha256, certificate_serial, failed_at, error, replaces`
 
-const INSERT = `INSERT INTO orders (${COLUMNS}, ends_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const INSERT = `INSERT INTO orders (${COLUMNS}, ends_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 const INSERT_LINK = 'INSERT INTO order_authorizations (order_id, position, authorization_id) VALUES (?, ?, ?)'
 
@@ -78,7 +80,7 @@ const LIST_AFTER = `
 
 export function createOrderStore(database: Database): OrderStore {
   return {
-    create: (order, { authorizationIds, newAuthorizations, now, audit }) =>
+    create: (order, { authorizationIds, newAuthorizations, now, replaces, audit }) =>
       database.write(async (sql) => {
         const made = new Map<string, AuthorizationRecord>(newAuthorizations.map((a) => [a.id, a]))
         if (order.identifiers.length === 0 || authorizationIds.length !== order.identifiers.length) {
@@ -91,6 +93,7 @@ export function createOrderStore(database: Database): OrderStore {
           if (proof === undefined) return 'stale'
           checkProves(order, identifier, proof)
         }
+        if (replaces !== undefined && !(await claimReplacement(sql, order.id, replaces, now))) return 'already-replaced'
         for (const authorization of newAuthorizations) await insertAuthorization(sql, authorization)
         await sql.run(INSERT, ...toParams(order))
         for (const [position, id] of authorizationIds.entries()) await sql.run(INSERT_LINK, order.id, position, id)
@@ -190,6 +193,7 @@ function toParams(order: OrderRecord): SqlValue[] {
     order.certificateSerial ?? null,
     toMs(failedAt),
     toJson(order.error),
+    order.replaces ?? null,
     toMs(failedAt ?? (processingAt === undefined ? expiresAt : undefined)),
   ]
 }
@@ -211,6 +215,7 @@ function toOrder(row: OrderRow): OrderRecord {
   if (row.csr_sha256 !== null) order.csrSha256 = row.csr_sha256
   if (row.certificate_serial !== null) order.certificateSerial = row.certificate_serial
   if (row.failed_at !== null) order.failedAt = toDate(row.failed_at)
+  if (row.replaces !== null) order.replaces = row.replaces
   if (row.error !== null) order.error = fromJson<StoredProblem>(row.error, { ...place, column: 'error' })
   return order
 }

@@ -10,6 +10,7 @@ const TABLES = [
   'authorizations',
   'challenges',
   'validation_jobs',
+  'replacements',
   'certificates',
   'crls',
   'crl_state',
@@ -32,6 +33,11 @@ const DELETE_LIMITS = [
   ([table, end]) => `
   DELETE FROM ${table} WHERE key IN (SELECT key FROM ${table} WHERE ${end} <= ? ORDER BY ${end} LIMIT ?)`,
 )
+
+const DELETE_REPLACEMENTS = `
+  DELETE FROM replacements WHERE (issuer_id, serial) IN (
+    SELECT issuer_id, serial FROM replacements WHERE expires_at <= ? ORDER BY expires_at LIMIT ?
+  )`
 
 // Only a final order has an end that is past; while one is processing it has none.
 const ENDED_ORDERS = `
@@ -123,6 +129,7 @@ async function sweep(sql: Sql, policy: RetentionPolicy, { now, batch }: { now: D
     batch,
   })
   await remove(DELETE_CERTIFICATES, before(policy.expiredCertificatesSeconds))
+  await remove(DELETE_REPLACEMENTS, now.getTime())
   await remove(DELETE_CRLS)
   await remove(DELETE_EAB_KEYS, before(policy.spentEabKeysSeconds))
   await remove(DELETE_ACCOUNTS, before(policy.unusedAccountsSeconds))
