@@ -6,6 +6,7 @@ import { SIGNATURE_ALGORITHMS } from '../x509/algorithms.ts'
 import { encryptPrivateKey } from './encrypted-key.ts'
 import type { SigningKey } from './signer.ts'
 import { SignerError } from './signer.ts'
+import { Turns } from './turns.ts'
 
 /** Kinds of keys that Chancery makes for itself. */
 export const KEY_KINDS = ['P-256', 'P-384', 'P-521', 'RSA-2048', 'RSA-3072', 'RSA-4096', 'Ed25519'] as const
@@ -19,6 +20,8 @@ export interface GeneratedKey {
 
 /** Up to this many bytes a P-256 or Ed25519 signature takes under 0.2 ms: cheaper here than a trip to the thread pool. */
 const SIGN_INLINE_BYTES = 16_384
+/** Of the four threads that files, DNS and slow signatures share. */
+const THREADS = 2
 
 const signOnPool = promisify(
   (
@@ -36,6 +39,7 @@ class SoftwareKey implements SigningKey {
   readonly algorithm: SignatureAlgorithmName
   readonly #key: KeyObject
   readonly #quick: boolean
+  readonly #turns = new Turns(THREADS)
 
   constructor(key: KeyObject) {
     const { algorithm, quick } = suitability(key)
@@ -49,7 +53,7 @@ class SoftwareKey implements SigningKey {
     const { hash } = SIGNATURE_ALGORITHMS[this.algorithm]
     try {
       if (this.#quick && message.length <= SIGN_INLINE_BYTES) return sign(hash, message, this.#key)
-      return await signOnPool(hash, message, this.#key)
+      return await this.#turns.run(() => signOnPool(hash, message, this.#key))
     } catch (cause) {
       throw new SignerError('UNAVAILABLE', 'the software key could not sign', { cause })
     }
