@@ -18,16 +18,22 @@ export const COUNTERS = {
   chancery_signatures_total: { help: 'Uses of an issuing key', labels: ['purpose'] },
   chancery_padded_base64_total: { help: 'Payload fields accepted with base64 padding', labels: ['field'] },
   chancery_rate_limited_total: { help: 'Requests refused by a rate limit', labels: ['limit'] },
+  chancery_handshakes_total: { help: 'TLS connections by what became of their hello', labels: ['outcome'] },
+  chancery_refused_busy_total: { help: 'Requests refused for want of capacity', labels: ['kind', 'why'] },
+  chancery_backlogs_total: { help: 'New work refused because a queue behind was full', labels: ['queue'] },
   chancery_rows_deleted_total: { help: 'Rows deleted by retention', labels: [] },
 } as const
 
 export const HISTOGRAMS = {
   chancery_http_request_seconds: { help: 'Time from request to answer', labels: ['endpoint'] },
   chancery_validation_seconds: { help: 'Time of one validation', labels: ['type'] },
+  chancery_queue_wait_seconds: { help: 'Time that work waited for its turn', labels: ['queue', 'kind'] },
   chancery_store_commit_seconds: { help: 'Time of one commit', labels: [] },
 } as const
 
 export const GAUGES = {
+  chancery_queue_length: { help: 'Work that waits for its turn', labels: ['queue'] },
+  chancery_overloaded: { help: '1 while new work is refused for want of capacity', labels: [] },
   chancery_validation_jobs: { help: 'Validation jobs not ended', labels: [] },
   chancery_crl_next_update_timestamp_seconds: { help: 'nextUpdate of the newest CRL', labels: ['issuer'] },
   chancery_certificate_not_after_timestamp_seconds: { help: 'Expiry of our own certificates', labels: ['certificate'] },

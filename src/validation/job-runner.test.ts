@@ -625,3 +625,58 @@ test('KF-F04 failed proofs are counted for the name, and failures of our own are
   assert.equal(await pausesAfter(fails(), 'hopeless.test'), 1)
   assert.equal(await pausesAfter(broken, 'innocent.test'), 0)
 })
+
+test('KF-F23 a job for which there is no place here is free for others at once, not only after its lease', async () => {
+  const gate = Promise.withResolvers<void>()
+  const slow = new ScriptedProver((_attempt, _job, signal) => {
+    signal.addEventListener('abort', () => gate.resolve())
+    return gate.promise
+  })
+  const full = aRunner({ prover: slow, settings: { concurrency: 1 } })
+  // One runs and eight wait; for the tenth there is no place.
+  const placed: Placed[] = []
+  for (let i = 0; i < 10; i++) placed.push(await place(`n${i}.test`))
+  for (const one of placed) await answer(one, full)
+  const [ninth, tenth] = placed.slice(8)
+  assert.ok(ninth && tenth)
+  assert.ok(full.waitSeconds() > 0)
+  assert.ok(full.pressure() > 0 && full.pressure() < 1)
+
+  const other = aRunner({ prover: succeeds() })
+  other.start()
+  await pass(10, async () => (await stateOf(tenth)).authorization === 'valid')
+  assert.deepEqual([(await stateOf(tenth)).authorization, (await stateOf(ninth)).authorization], ['valid', 'pending'])
+  gate.resolve()
+  await until(async () => (await stateOf(ninth)).authorization === 'valid')
+})
+
+test('KF-F23 the backlog at which no new order is taken is that of the table, whoever holds the jobs', async () => {
+  const prover = fails()
+  const runner = aRunner({ prover, maxBacklog: 2, settings: { attempts: 3 } })
+  await answer(await place('a.test'), runner)
+  await answer(await place('b.test'), runner)
+  assert.ok(runner.pressure() >= 1)
+  runner.start()
+  await pass(120, async () => (await opened.store.validationJobs.count()) === 0)
+  await pass(3)
+  assert.equal(runner.pressure(), 0)
+})
+
+test('KF-F04 targets that never answer do not hold up a good one for long', async () => {
+  const prover = new ScriptedProver(async (_attempt, job, signal) => {
+    if (job.authorization.identifier.value === 'good.test') return
+    await clock.sleep(20_000, signal)
+    throw new ValidationFailure('connection', 'did not answer')
+  })
+  const runner = aRunner({ prover, settings: { concurrency: 4 } })
+  runner.start()
+  for (let i = 0; i < 24; i++) await answer(await place(`dead-${i}.test`), runner)
+  const good = await place('good.test')
+  await answer(good, runner)
+  let seconds = 0
+  await pass(60, async () => {
+    seconds++
+    return (await stateOf(good)).authorization === 'valid'
+  })
+  assert.ok(seconds < 18, `it waited ${seconds} s, and one attempt of the others takes 20`)
+})

@@ -14,7 +14,7 @@ import { newEvidence } from './probe.ts'
 import { createProver, type Prover, type ProverTimeouts } from './prover.ts'
 import { nextAttempt } from './retry.ts'
 import type { ValidationRunner } from './runner.ts'
-import { type HeldJob, Schedule } from './schedule.ts'
+import { type HeldJob, Schedule, SLOW_MS } from './schedule.ts'
 
 export interface ValidationRunnerDeps {
   readonly store: Pick<Store, 'validationJobs'>
@@ -27,6 +27,8 @@ export interface ValidationRunnerDeps {
   readonly validAuthorizationSeconds: number
   /** A wait before each attempt, to test clients; 0 for none. */
   readonly chaosDelaySeconds: number
+  /** Jobs not ended, in the table, from which on no new order should be taken; default 20,000. */
+  readonly maxBacklog?: number
   /** Never connected to; a function where ports are known only later. */
   readonly ownListeners: readonly OwnListener[] | (() => readonly OwnListener[])
   /** What an order's error says when an authorization of it fails; default: which name, and why. */
@@ -46,6 +48,7 @@ const LEASE_SLACK_SECONDS = 40
 const POLL_MS = 2_000
 /** Jobs taken from the table at a time. */
 const POLL_BATCH = 64
+const MAX_BACKLOG = 20_000
 /** A repeated response starts no more than one attempt in this time (RFC 8555 §8.2: to be rate-limited). */
 const HASTEN_EVERY_MS = 1_000
 const HASTEN_MEMORY = 10_000
@@ -66,6 +69,14 @@ class JobRunner implements ValidationRunner {
   readonly #hastenedAtMs = new Map<string, number>()
   /** When retries that we put back are due, by the monotonic clock. */
   readonly #dueMs = new Set<number>()
+  /** Jobs that found no place here; their leases are given back together. */
+  readonly #unplaced: ChallengeId[] = []
+  /** True while the table has jobs that are due and were not taken for want of room. */
+  #leftInTable = false
+  /** Jobs not ended, as counted last. */
+  #backlog = 0
+  /** How long a job holds a place, on average of late. */
+  #placeMs = 50
   #wake = new AbortController()
 
   constructor(deps: ValidationRunnerDeps, prover: Prover) {
@@ -77,8 +88,18 @@ class JobRunner implements ValidationRunner {
   }
 
   run(job: ValidationJob): void {
-    this.#hold(job, this.#deps.clock.monotonicMs())
+    this.#backlog++
+    if (!this.#hold(job, this.#deps.clock.monotonicMs())) this.#leave(job)
     this.#pump()
+  }
+
+  pressure(): number {
+    return this.#backlog / (this.#deps.maxBacklog ?? MAX_BACKLOG)
+  }
+
+  waitSeconds(): number {
+    const ahead = this.#leftInTable ? Math.max(this.#backlog, this.#schedule.waiting) : this.#schedule.waiting
+    return (ahead * this.#placeMs) / this.#deps.config.concurrency / 1000
   }
 
   hasten(job: { challengeId: string }): void {
@@ -128,60 +149,87 @@ class JobRunner implements ValidationRunner {
           const now = clock.now()
           const leaseUntil = new Date(now.getTime() + this.leaseSeconds * 1000)
           const jobs = await store.validationJobs.lease({ now, owner: this.owner, leaseUntil, limit })
-          for (const job of jobs) this.#hold(job, startedMs)
-          this.#pump()
+          for (const job of jobs) if (!this.#hold(job, startedMs)) this.#leave(job)
           isFull = jobs.length === limit
+          this.#leftInTable = isFull || this.#unplaced.length > 0
         }
-        metrics.set('chancery_validation_jobs', await store.validationJobs.count())
+        // Also without new jobs: attempts that became slow meanwhile give up their places.
+        this.#pump()
+        this.#backlog = await store.validationJobs.count()
+        metrics.set('chancery_validation_jobs', this.#backlog)
+        metrics.set('chancery_queue_length', this.#schedule.waiting, { queue: 'validations' })
       } catch (error) {
         log.error('validation.poll_failed', { error })
       }
-      if (isFull && this.#schedule.room > 0) continue
+      if (isFull && this.#schedule.room > 0 && this.#unplaced.length === 0) continue
       let nextMs = startedMs + POLL_MS
       for (const due of this.#dueMs) nextMs = Math.min(nextMs, due)
       await clock.sleep(Math.max(1, nextMs - clock.monotonicMs()), this.#wake.signal)
     }
   }
 
-  #hold(job: ValidationJob, leasedAtMs: number): void {
-    if (this.#stopping.signal.aborted) return
+  /** False when there is no place for it. */
+  #hold(job: ValidationJob, leasedAtMs: number): boolean {
+    if (this.#stopping.signal.aborted) return true
     const leaseEndsMs = leasedAtMs + this.leaseSeconds * 1000
-    if (this.#schedule.add({ job, leaseEndsMs })) return
-    this.#deps.log.debug('validation.left_in_table', { challengeId: job.challenge.id })
+    return this.#schedule.add({ job, leaseEndsMs }) || this.#schedule.holds(job.challenge.id)
+  }
+
+  /** Gives the lease of a job back at once: waiting for its end would cost the client a minute. */
+  #leave(job: ValidationJob): void {
+    this.#leftInTable = true
+    this.#unplaced.push(job.challenge.id)
+    if (this.#unplaced.length > 1) return
+    const release = async (): Promise<void> => {
+      await Promise.resolve()
+      const ids = this.#unplaced.splice(0)
+      this.#deps.log.debug('validation.left_in_table', { jobs: ids.length })
+      await this.#deps.store.validationJobs.release(ids, this.owner)
+    }
+    this.#track(release().catch((error: unknown) => this.#deps.log.error('validation.not_released', { error })))
   }
 
   #pump(): void {
     if (this.#stopping.signal.aborted) return
-    for (let held = this.#schedule.take(); held !== undefined; held = this.#schedule.take()) {
-      const running = held
+    const { clock } = this.#deps
+    for (;;) {
+      const startedMs = clock.monotonicMs()
+      const held = this.#schedule.take(startedMs)
+      if (held === undefined) return
       this.#track(
-        this.#attempt(running)
-          .catch((error: unknown) =>
+        this.#attempt(held)
+          .catch((error: unknown) => {
             // The row stays; its lease ends, and someone tries again.
-            this.#deps.log.error('validation.not_recorded', { challengeId: running.job.challenge.id, error }),
-          )
-          .finally(() => {
-            this.#schedule.done(running)
+            this.#deps.log.error('validation.not_recorded', { challengeId: held.job.challenge.id, error })
+            return undefined
+          })
+          .then((outcome) => {
+            this.#schedule.done(held, outcome)
+            this.#placeMs += (Math.min(clock.monotonicMs() - startedMs, SLOW_MS) - this.#placeMs) / 32
             this.#pump()
+            // Half of the places are free, and there is more in the table.
+            if (this.#leftInTable && this.#schedule.room * 2 >= this.#deps.config.concurrency) this.#wake.abort()
           }),
       )
     }
   }
 
-  async #attempt(held: HeldJob): Promise<void> {
+  /** @returns what it says of its account and host; undefined when nothing */
+  async #attempt(held: HeldJob): Promise<'proved' | 'failed' | undefined> {
     const { clock, chaosDelaySeconds } = this.#deps
     const { job } = held
     const stopping = this.#stopping.signal
     const neededMs = this.#prover.attemptMs + chaosDelaySeconds * 1000
-    if (clock.monotonicMs() + neededMs > held.leaseEndsMs) return // another process may have it by now
+    if (clock.monotonicMs() + neededMs > held.leaseEndsMs) return undefined // another process may have it by now
     if (hasEnded(job.authorization, clock.now())) {
       const failure = new ValidationFailure('unauthorized', 'The authorization ended before it was proven', {
         hopeless: true,
       })
-      return this.#fail(job, failure)
+      await this.#fail(job, failure)
+      return undefined
     }
     if (chaosDelaySeconds > 0) await clock.sleep(chaosDelaySeconds * 1000, stopping)
-    if (stopping.aborted) return
+    if (stopping.aborted) return undefined
 
     const evidence = newEvidence()
     const startedMs = clock.monotonicMs()
@@ -189,15 +237,19 @@ class JobRunner implements ValidationRunner {
     try {
       await this.#prover.prove(job, { signal: stopping, evidence })
     } catch (error) {
-      if (stopping.aborted) return
+      if (stopping.aborted) return undefined
       failure = toFailure(error)
     }
     const seconds = (clock.monotonicMs() - startedMs) / 1000
     this.#report(job, failure, seconds, evidence)
-    if (failure === undefined) return this.#succeed(job, evidence)
+    if (failure === undefined) {
+      await this.#succeed(job, evidence)
+      return 'proved'
+    }
     const again = nextAttempt(job, failure, this.#deps.config, clock.now())
-    if (again === undefined) return this.#fail(job, failure, evidence)
-    return this.#retry(job, failure, again)
+    if (again === undefined) await this.#fail(job, failure, evidence)
+    else await this.#retry(job, failure, again)
+    return failure.type === 'serverInternal' ? undefined : 'failed'
   }
 
   #report(job: ValidationJob, failure: ValidationFailure | undefined, seconds: number, evidence: object): void {
@@ -264,6 +316,7 @@ class JobRunner implements ValidationRunner {
   }
 
   #ended(job: ValidationJob, outcome: 'valid' | 'invalid' | 'discarded'): void {
+    this.#backlog = Math.max(0, this.#backlog - 1)
     this.#hastenedAtMs.delete(job.challenge.id)
     this.#deps.metrics.count('chancery_validations_total', { type: job.challenge.type, outcome })
     this.#deps.onEnd?.(job, outcome)

@@ -12,6 +12,7 @@ import { ValidationFailure } from './failure.ts'
 import { proveHttp01 } from './http-01.ts'
 import { createOutbound, type Outbound } from './outbound.ts'
 import type { Evidence } from './probe.ts'
+import { PLACES_AND_SLOW } from './schedule.ts'
 import type { Host } from './target.ts'
 import { proveTlsAlpn01 } from './tls-alpn-01.ts'
 
@@ -64,7 +65,14 @@ export function createProver(deps: ProverDeps): Prover {
     deny: config.egress.deny,
     ownListeners: typeof ownListeners === 'function' ? ownListeners : () => ownListeners,
   })
-  const outbound = createOutbound({ resolver, egress, clock, connectTimeoutMs: connectMs })
+  const outbound = createOutbound({
+    resolver,
+    egress,
+    clock,
+    connectTimeoutMs: connectMs,
+    // Also for those that take long, beside those that hold a place.
+    maxTotal: config.concurrency * PLACES_AND_SLOW,
+  })
   return {
     attemptMs,
     async prove(job, attempt) {

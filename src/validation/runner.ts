@@ -11,6 +11,10 @@ export interface ValidationRunner {
   hasten(job: { challengeId: string }): void
   /** Begins to look for jobs left by a dead process or waiting for a retry. */
   start(): void
+  /** How full the line of validations is: 0 when idle; from 1 on no new order should be taken (KF-F23). */
+  pressure(): number
+  /** How long a job that is queued now will wait for its turn, as far as can be told; 0 when it begins at once. */
+  waitSeconds(): number
   /** Stops taking jobs, aborts queries under way (their rows stay, and are taken up after the lease), resolves when quiet. */
   stop(): Promise<void>
 }

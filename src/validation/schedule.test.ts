@@ -1,20 +1,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ValidationJob } from '../store/records.ts'
+import { Doubts } from './doubts.ts'
 import { type HeldJob, Schedule } from './schedule.ts'
 
 let serial = 0
-function held(host: string, accountId = `acc_${serial}`): HeldJob {
+function held(host: string, accountId = `acc_${serial}`, attempts = 0): HeldJob {
   const job = {
+    attempts,
     challenge: { id: `chl_${serial++}` },
     authorization: { identifier: { type: 'dns', value: host }, accountId },
   } as unknown as ValidationJob
   return { job, leaseEndsMs: 0 }
 }
 
-function takeAll(schedule: Schedule): HeldJob[] {
+function takeAll(schedule: Schedule, nowMs = 0): HeldJob[] {
   const taken: HeldJob[] = []
-  for (let next = schedule.take(); next !== undefined; next = schedule.take()) taken.push(next)
+  for (let next = schedule.take(nowMs); next !== undefined; next = schedule.take(nowMs)) taken.push(next)
   return taken
 }
 
@@ -61,4 +63,59 @@ test('what is beyond the backlog is left in the table', () => {
   const added = Array.from({ length: 40 }, () => schedule.add(held('a.test')))
   assert.equal(added.filter(Boolean).length, 16)
   assert.equal(schedule.room, 0)
+})
+
+test('KF-F04 attempts that wait for targets that never answer give their places up to the others', () => {
+  const schedule = new Schedule(8)
+  for (let i = 0; i < 40; i++) schedule.add(held(`dead-${i}.test`))
+  assert.equal(takeAll(schedule, 0).length, 8)
+  schedule.add(held('good.test'))
+  assert.equal(takeAll(schedule, 999).length, 0)
+  // Each second the next eight: those before them only wait.
+  for (let second = 1; second <= 4; second++) assert.equal(takeAll(schedule, second * 1_000).length, 8)
+  const first = schedule.take(5_000)
+  assert.equal(first?.job.authorization.identifier.value, 'good.test')
+  for (let i = 0; i < 40; i++) schedule.add(held(`deader-${i}.test`))
+  for (let second = 5; second <= 60; second++) takeAll(schedule, second * 1_000)
+  assert.equal(schedule.running, 64, 'seven times as many as places may be slow, and no more')
+})
+
+test('KF-F04 jobs that failed before have half of the places, and go after the others', () => {
+  const schedule = new Schedule(8)
+  for (let i = 0; i < 60; i++) schedule.add(held(`retry-${i}.test`, `acc_retry_${i}`, 1))
+  for (let i = 0; i < 3; i++) schedule.add(held(`new-${i}.test`))
+  const hosts = takeAll(schedule).map(({ job }) => job.authorization.identifier.value)
+  assert.deepEqual(hosts.slice(0, 3), ['new-0.test', 'new-1.test', 'new-2.test'])
+  assert.equal(hosts.length, 7)
+  assert.equal(takeAll(schedule).length, 0, 'the other half is for those who may succeed')
+  schedule.add(held('newer.test'))
+  assert.equal(takeAll(schedule).length, 1)
+})
+
+test('KF-F04 an account that only fails is doubted until it succeeds; its jobs do not fill the line of the others', () => {
+  const schedule = new Schedule(4)
+  const run = (host: string, account: string, outcome: 'proved' | 'failed'): void => {
+    schedule.add(held(host, account))
+    for (const job of takeAll(schedule)) schedule.done(job, outcome)
+  }
+  for (let i = 0; i < 3; i++) run(`gone-${i}.test`, 'acc_hopeless', 'failed')
+  run('fine.test', 'acc_good', 'proved')
+  for (let i = 0; i < 1000; i++) schedule.add(held(`gone-again-${i}.test`, 'acc_hopeless'))
+  assert.equal(schedule.waiting, 0)
+  assert.equal(schedule.room, 4)
+  assert.ok(schedule.add(held('fine.test', 'acc_good')))
+  assert.equal(schedule.take(0)?.job.authorization.accountId, 'acc_good')
+  const [doubted] = takeAll(schedule)
+  assert.ok(doubted)
+  schedule.done(doubted, 'proved')
+  schedule.add(held('back.test', 'acc_hopeless'))
+  assert.equal(schedule.waiting, 1)
+})
+
+test('KF-F05 what is remembered of failures is bounded', () => {
+  const doubts = new Doubts()
+  for (let i = 0; i < 4; i++) doubts.note('first', 'failed')
+  assert.equal(doubts.has('first'), true)
+  for (let i = 0; i < 25_000; i++) doubts.note(`host-${i}`, 'failed')
+  assert.equal(doubts.has('first'), false)
 })

@@ -182,6 +182,8 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
       leaseSeconds: 60,
       run: (job) => void ran.push(job),
       hasten: ({ challengeId }) => void hastened.push(challengeId),
+      pressure: () => 0,
+      waitSeconds: () => 0,
       start: () => undefined,
       stop: async () => undefined,
     },
