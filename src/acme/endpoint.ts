@@ -46,6 +46,8 @@ export interface AcmeServices {
   readonly wrappedKeys: WrappedKeys
   readonly metrics: Metrics
   readonly log: Logger
+  /** `Retry-After` of a poll; absent where nothing else is to be done, as in tests of one endpoint. */
+  readonly pollSeconds?: (about: 'validation' | 'issuance') => number
   /** Chains to serve after a leaf of this issuer: the default one first, then the alternates. PEM, without the root. */
   chainsPem(issuerId: string): readonly string[] | undefined
   /** How far the server is from keeping up with its work: 0 when it does, 1 when it refuses new orders. */

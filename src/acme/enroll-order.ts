@@ -17,6 +17,7 @@ const PATIENCE_MS = 2_500
 const EXTENSIONS = 8
 /** An operator has to act before it is worth a try. */
 const UNAVAILABLE_RETRY_SECONDS = 60
+const BUSY_RETRY_SECONDS = 4
 
 /**
  * Takes a ready order down the one road to a certificate, and waits a short while for it. Slow signing goes on after
@@ -81,6 +82,12 @@ function outcomeOf(result: EnrollmentResult, request: AuthenticatedRequest, orde
         'serverInternal',
         'The server cannot issue at this time; the order is still ready, so send the same request again later',
         { status: 503, retryAfterSeconds: UNAVAILABLE_RETRY_SECONDS },
+      )
+    case 'busy':
+      throw new AcmeError(
+        'serverInternal',
+        'Too many certificates are being signed; the order is still ready, so send the same request again later',
+        { status: 503, retryAfterSeconds: BUSY_RETRY_SECONDS, isBusy: true },
       )
     case 'unacceptable':
       throw new AcmeError(result.about === 'validity' ? 'malformed' : 'badCSR', result.detail)

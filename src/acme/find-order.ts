@@ -3,7 +3,7 @@ import { parseId } from '../lib/ids.ts'
 import type { OrderWithAuthorizations } from '../store/records.ts'
 import type { AcmeResponse, AcmeServices, AuthenticatedRequest } from './endpoint.ts'
 import { accountOf, notFound } from './find-owned.ts'
-import { ISSUANCE_RETRY_SECONDS } from './poll-interval.ts'
+import { pollSeconds } from './poll-interval.ts'
 import { renderOrder } from './render/order.ts'
 import { orderStatus } from './state/order.ts'
 
@@ -26,13 +26,20 @@ export async function findOrder(
 /** An order as every endpoint answers with it: always with `Location`, which some clients need on finalize too (CQ-O01). */
 export function orderResponse(
   found: OrderWithAuthorizations,
-  context: { readonly request: AuthenticatedRequest; readonly now: Date; readonly status?: 200 | 201 },
+  context: {
+    readonly request: AuthenticatedRequest
+    readonly services: Pick<AcmeServices, 'pollSeconds'>
+    readonly now: Date
+    readonly status?: 200 | 201
+  },
 ): AcmeResponse {
   const { urls } = context.request.directory
   return {
     status: context.status ?? 200,
     location: urls.order(found.order.id),
-    ...(orderStatus(found, context.now) === 'processing' && { retryAfterSeconds: ISSUANCE_RETRY_SECONDS }),
+    ...(orderStatus(found, context.now) === 'processing' && {
+      retryAfterSeconds: pollSeconds('issuance', context.services),
+    }),
     body: renderOrder(found, { urls, now: context.now }),
   }
 }

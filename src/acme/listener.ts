@@ -1,4 +1,5 @@
 import type { Config } from '../config/schema.ts'
+import { Admission } from '../http/admission.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { PlainRoute } from '../http/plain-route.ts'
 import { plainRoute } from '../http/plain-route.ts'
@@ -7,6 +8,7 @@ import { createHttpListener } from '../http/server.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { AcmeDirectory, AcmeServices } from './endpoint.ts'
 import { KeyCache } from './jws/key-cache.ts'
+import { createPollPace } from './poll-interval.ts'
 import type { AcmeRoute } from './routes.ts'
 import { acmeRoutes, defaultDirectoryRoutes } from './routes.ts'
 import type { ServedDirectory } from './serve.ts'
@@ -30,7 +32,9 @@ export interface AcmeListenerOptions {
 
 /** The ACME front end over HTTPS (RFC 8555 §6.1). */
 export function createAcmeListener(options: AcmeListenerOptions): HttpListener {
-  const { services, limits } = options
+  const { limits } = options
+  const admission = createAdmission(options)
+  const services = { ...options.services, pollSeconds: createPollPace(admission, options.services) }
   const keys = new KeyCache()
   const bases = [options.publicUrl, ...options.formerPublicUrls].map((base) => base.replace(/\/+$/, ''))
   const served = options.directories.map(
@@ -40,6 +44,7 @@ export function createAcmeListener(options: AcmeListenerOptions): HttpListener {
       accountPrefixes: bases.map((base) => directoryUrls(base, directory.name).account('')),
       services,
       keys,
+      admission,
       maxBodyBytes: limits.bodyBytes,
     }),
   )
@@ -62,7 +67,27 @@ export function createAcmeListener(options: AcmeListenerOptions): HttpListener {
     routes,
     otherwise: (exchange) => serve(exchange, undefined, directoryOfPath(exchange, served) ?? standard),
     log: services.log,
+    metrics: services.metrics,
     ...(options.onFailure && { onFailure: options.onFailure }),
+  })
+}
+
+/** Nothing new is begun while a queue behind the front end is full. */
+function createAdmission({ services, limits }: AcmeListenerOptions): Admission {
+  const { store, enrollment, validation, clock, metrics, log } = services
+  const pressures = () => [
+    { queue: 'store', fullness: store.pressure() },
+    { queue: 'issuance', fullness: enrollment.pressure() },
+    { queue: 'validation', fullness: validation.pressure() },
+  ]
+  return new Admission({
+    newWorkDelayMs: limits.queueDelayMs,
+    maxUnderWay: limits.requests,
+    maxWaiting: limits.queueLength,
+    clock,
+    metrics,
+    log,
+    pressures,
   })
 }
 

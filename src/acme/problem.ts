@@ -53,6 +53,8 @@ export interface AcmeErrorOptions {
   readonly instance?: string
   readonly retryAfterSeconds?: number
   readonly allow?: readonly string[]
+  /** Refused for want of capacity: no fault of ours that the operator's log should cry about. */
+  readonly isBusy?: true
   /** Told to the operator's log, never to the requester. */
   readonly cause?: unknown
 }

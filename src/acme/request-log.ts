@@ -31,7 +31,7 @@ export function logRequest(entry: RequestEntry, { log, metrics }: Pick<AcmeServi
   if (problem !== undefined) {
     metrics.count('chancery_acme_problems_total', { type: problem.type })
     const fields = { ...fieldsOf(entry, status), problem: problem.type, detail: problem.message, ...causeOf(problem) }
-    if (status >= 500) log.error('acme.request', fields)
+    if (status >= 500 && !problem.options.isBusy) log.error('acme.request', fields)
     else log.info('acme.request', fields)
     return
   }

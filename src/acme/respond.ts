@@ -1,3 +1,4 @@
+import { Busy } from '../http/admission.ts'
 import { HttpRefusal } from '../http/refusal.ts'
 import type { RequestId } from '../lib/ids.ts'
 import { StoreError } from '../store/store.ts'
@@ -21,6 +22,8 @@ export interface AnswerContext {
   readonly nonce: string
   /** URL of the directory, or undefined when the answer is the directory (RFC 8555 §7.1). */
   readonly index: string | undefined
+  /** Makes those who are sent away together return one by one. */
+  readonly spread: (seconds: number) => number
 }
 
 export function renderResponse(response: AcmeResponse, context: AnswerContext): WireAnswer {
@@ -48,7 +51,8 @@ export function renderProblem(error: AcmeError, requestId: RequestId, context: A
   const { location, links, allow, retryAfterSeconds, instance, algorithms, subproblems } = error.options
   if (location !== undefined) headers.push('Location', location)
   addLinks(headers, links)
-  addRetryAfter(headers, retryAfterSeconds)
+  const isCrowd = error.status === 503 && retryAfterSeconds !== undefined
+  addRetryAfter(headers, isCrowd ? context.spread(retryAfterSeconds) : retryAfterSeconds)
   if (allow !== undefined) headers.push('Allow', allow.join(', '))
   headers.push('Content-Type', 'application/problem+json')
   const body = {
@@ -80,6 +84,17 @@ export function toAcmeError(error: unknown): AcmeError {
       status: error.status,
       ...(error.allow && { allow: error.allow }),
     })
+  }
+  if (error instanceof Busy) {
+    return new AcmeError(
+      'serverInternal',
+      'The server has more work than it can do; send the same request again later',
+      {
+        status: 503,
+        retryAfterSeconds: error.retryAfterSeconds,
+        isBusy: true,
+      },
+    )
   }
   if (error instanceof StoreError && (error.code === 'full' || error.code === 'busy')) {
     return new AcmeError('serverInternal', 'The server cannot store anything at this time; try again later', {

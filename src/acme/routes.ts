@@ -27,6 +27,8 @@ export interface AcmeRoute {
   /** Who signs a POST. */
   readonly signer: SignerKind
   readonly post: Endpoint
+  /** Present where a POST begins something new; past capacity that waits, and is refused, first. */
+  readonly begins?: true
   /** Plain GET and HEAD, for the few resources that have it (RFC 8555 §6.3). */
   readonly get?: PlainRead
 }
@@ -49,14 +51,14 @@ export function acmeRoutes(
   return [
     directoryRoute(at.directory),
     { name: 'new-nonce', path: at.newNonce, signer: 'account', post: newNonce, get: ({ method }) => readNonce(method) },
-    { name: 'new-account', path: at.newAccount, signer: 'key', post: newAccount },
+    { name: 'new-account', path: at.newAccount, signer: 'key', post: newAccount, begins: true },
     { name: 'account', path: at.account(':id'), signer: 'account', post: account },
     { name: 'orders', path: at.orders(':id'), signer: 'account', post: orders },
     { name: 'key-change', path: at.keyChange, signer: 'account', post: keyChange },
-    { name: 'new-order', path: at.newOrder, signer: 'account', post: newOrder },
+    { name: 'new-order', path: at.newOrder, signer: 'account', post: newOrder, begins: true },
     { name: 'order', path: at.order(':id'), signer: 'account', post: order },
     { name: 'finalize', path: at.finalize(':id'), signer: 'account', post: finalize },
-    { name: 'new-authz', path: at.newAuthz, signer: 'account', post: newAuthz },
+    { name: 'new-authz', path: at.newAuthz, signer: 'account', post: newAuthz, begins: true },
     { name: 'authorization', path: at.authorization(':id'), signer: 'account', post: authorization },
     { name: 'challenge', path: at.challenge(':id'), signer: 'account', post: challenge },
     { name: 'certificate', path: at.certificate(':serial'), signer: 'account', post: certificate, ...certificateGet },

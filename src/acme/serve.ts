@@ -1,8 +1,10 @@
+import type { Admission } from '../http/admission.ts'
 import { checkRequest } from '../http/check-request.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { readBody } from '../http/read-body.ts'
 import { ClientGone, HttpRefusal } from '../http/refusal.ts'
 import { send } from '../http/respond.ts'
+import { spread } from '../http/returning-crowd.ts'
 import type { RequestId } from '../lib/ids.ts'
 import { newId } from '../lib/ids.ts'
 import type { ClientAddress } from '../limits/client-address.ts'
@@ -20,6 +22,7 @@ import type { AcmeRoute } from './routes.ts'
 /** A directory with what serving it needs, made once. */
 export interface ServedDirectory extends AuthenticationContext {
   readonly services: AcmeServices
+  readonly admission: Admission
   readonly maxBodyBytes: number
 }
 
@@ -34,6 +37,7 @@ export async function serve(exchange: Exchange, route: ServedRoute, directory: S
   const context: AnswerContext = {
     nonce: services.nonces.issue(),
     index: route?.name === 'directory' ? undefined : directory.directory.urls.directory,
+    spread: (seconds) => spread(seconds, services.random),
   }
   const from = services.limits.addressOf(exchange.request)
   const entry = {
@@ -45,6 +49,7 @@ export async function serve(exchange: Exchange, route: ServedRoute, directory: S
   }
   let request: AuthenticatedRequest | undefined
   let answer: WireAnswer
+  let leave: (() => void) | undefined
   try {
     const limited = services.limits.request(from, route?.name ?? 'none')
     if (limited !== undefined) throw rateLimited(limited, services.limits)
@@ -53,7 +58,13 @@ export async function serve(exchange: Exchange, route: ServedRoute, directory: S
     if (exchange.method === 'OPTIONS') return send(exchange, 204, preflightHeaders(route))
     let response: AcmeResponse
     if (exchange.method === 'POST') {
-      request = await authenticated(exchange, route, directory, { requestId, from })
+      const body = await signedBody(exchange, directory)
+      // Who is refused here may send the same request again: its signature was not read, nor its nonce spent.
+      leave = await directory.admission.enter(route.begins ? 'begin' : 'finish', {
+        bytes: body.length,
+        isGone: () => exchange.response.destroyed,
+      })
+      request = await authenticated(body, { exchange, route, requestId, from }, directory)
       response = await route.post(request, services)
     } else {
       response = await read(exchange, route, directory)
@@ -69,6 +80,8 @@ export async function serve(exchange: Exchange, route: ServedRoute, directory: S
     if (problem.type === 'badNonce') services.nonces.spare(context.nonce)
     answer = renderProblem(problem, requestId, context)
     logRequest({ ...entry, request, problem }, services)
+  } finally {
+    leave?.()
   }
   send(exchange, answer.status, answer.headers, answer.body)
   const seconds = (services.clock.monotonicMs() - startedMs) / 1000
@@ -79,15 +92,23 @@ function nothingHere({ directory }: ServedDirectory): string {
   return `There is nothing at this path; begin at the directory, ${directory.urls.directory}`
 }
 
+interface SignedExchange {
+  readonly exchange: Exchange
+  readonly route: AcmeRoute
+  readonly requestId: RequestId
+  readonly from: ClientAddress
+}
+
+async function signedBody(exchange: Exchange, { maxBodyBytes }: ServedDirectory): Promise<Buffer> {
+  checkContentType(exchange.request.headers['content-type'])
+  return readBody(exchange, maxBodyBytes)
+}
+
 async function authenticated(
-  exchange: Exchange,
-  route: AcmeRoute,
+  body: Buffer,
+  { exchange, route, requestId, from }: SignedExchange,
   context: ServedDirectory,
-  { requestId, from }: { readonly requestId: RequestId; readonly from: ClientAddress },
 ): Promise<AuthenticatedRequest> {
-  const { headers } = exchange.request
-  checkContentType(headers['content-type'])
-  const body = await readBody(exchange, context.maxBodyBytes)
   const facts = await authenticate(body, { signer: route.signer, target: exchange.target }, context)
   return new AcmeRequest({
     requestId,

@@ -137,6 +137,7 @@ function explain(result: Awaited<ReturnType<Enrollment['enroll']>>): string {
       return result.cause.message
     case 'issued':
     case 'processing':
+    case 'busy':
     case 'not-ready':
     case 'failed':
       return `the attempt ended as ${result.outcome}; the log lines before this one say more`

@@ -121,6 +121,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     limits,
     policyFor: policyChooser(directories, names),
     clockToleranceSeconds: config.limits.clockTolerance,
+    maxUnderWay: config.limits.issuances,
   })
   // A certificate names its CRL, so there is one before the first certificate.
   await publisher.buildDue()
@@ -141,6 +142,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     config: config.validation,
     validAuthorizationSeconds: config.orders.validAuthorizationLifetime,
     chaosDelaySeconds: config.chaos.validationDelay,
+    maxBacklog: config.limits.validationBacklog,
     ownListeners: () => bound,
     pause: limits.pause,
   })
@@ -195,6 +197,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
       ),
       otherwise: plainNotFound,
       log,
+      metrics,
       onFailure: failing.resolve,
     })
   const adminListener = plainListener(

@@ -298,7 +298,15 @@ export const configSchema = z.strictObject({
           deny: listOf(z.string()).default([]).describe('CIDR blocks never connected to; beats `allow`'),
         })
         .prefault({}),
-      concurrency: z.number().int().min(1).max(10_000).default(256).describe('proofs under way at once'),
+      concurrency: z
+        .number()
+        .int()
+        .min(1)
+        .max(10_000)
+        .default(256)
+        .describe(
+          'proofs under way at once; those that take longer than a second are counted apart, and may be seven times as many',
+        ),
       attempts: z
         .number()
         .int()
@@ -340,7 +348,9 @@ export const configSchema = z.strictObject({
       enabled: z
         .boolean()
         .default(true)
-        .describe('`false` switches all rate limits and the limit of connections per address off, for a measurement'),
+        .describe(
+          '`false` switches all rate limits and the limit of connections per address off, for a measurement; the bounds that keep the server alive stay',
+        ),
       bodyBytes: z
         .number()
         .int()
@@ -357,6 +367,44 @@ export const configSchema = z.strictObject({
         .default(4_000)
         .describe('of these, from one address (IPv6: one /64)'),
       requestTimeout: duration.default(30).describe('for the whole of one request to arrive'),
+      handshakes: z
+        .number()
+        .int()
+        .min(16)
+        .max(65_536)
+        .default(4_096)
+        .describe('TLS handshakes that wait for their turn; more are cut off'),
+      requests: z.number().int().min(8).max(10_000).default(256).describe('signed requests being worked on at once'),
+      queueDelayMs: z
+        .number()
+        .int()
+        .min(20)
+        .max(10_000)
+        .default(1_000)
+        .describe(
+          'milliseconds that a new order or account may wait for its turn before it is refused with 503; orders in flight may wait ten times as long',
+        ),
+      queueLength: z
+        .number()
+        .int()
+        .min(16)
+        .max(65_536)
+        .default(4_096)
+        .describe('requests that wait for their turn, at most'),
+      issuances: z
+        .number()
+        .int()
+        .min(1)
+        .max(10_000)
+        .default(256)
+        .describe('certificates being signed and stored at once; more are answered 503, and their orders stay ready'),
+      validationBacklog: z
+        .number()
+        .int()
+        .min(16)
+        .max(1_000_000)
+        .default(20_000)
+        .describe('validations not ended, above which no new orders are taken'),
       clockTolerance: duration.default(60).describe('how far the wall clock may go back before signing stops'),
       requestsPerAddress: rate('300000/1m burst 150000').describe('all requests from one network address'),
       newNoncesPerAddress: rate('120000/1m burst 60000').describe('of these, requests for nonces'),

@@ -7,6 +7,9 @@ import type { Enrollment, EnrollmentRequest, EnrollmentResult } from './enrollme
 import { finish } from './finish.ts'
 import { resumeUnfinished } from './resume.ts'
 
+/** With this share of all issuances under way, no new order is taken, so that those in flight can finish. */
+const SHARE_OF_NEW = 3 / 4
+
 type Unavailable = Extract<EnrollmentResult, { outcome: 'unavailable' }>
 
 /**
@@ -36,18 +39,33 @@ export function createEnrollment(dependencies: EnrollmentDependencies): Enrollme
     }
   }
 
+  const { maxUnderWay = 256 } = dependencies
+  let underWay = 0
+
+  const claimAndFinish = async (request: EnrollmentRequest): Promise<EnrollmentResult> => {
+    const claimed = await claimOrExcuse(request)
+    if (claimed.outcome !== 'claimed') return claimed
+    const { record, prepared } = claimed
+    running.add(keyOf(record))
+    try {
+      return await finish(dependencies, record, prepared.token, request.requestId)
+    } finally {
+      running.delete(keyOf(record))
+    }
+  }
+
   return {
     async enroll(request) {
-      const claimed = await claimOrExcuse(request)
-      if (claimed.outcome !== 'claimed') return claimed
-      const { record, prepared } = claimed
-      running.add(keyOf(record))
+      // Before anything is claimed: an order that is refused here is still ready (KF-F23). Our own certificate always goes.
+      if (request.order !== undefined && underWay >= maxUnderWay) return { outcome: 'busy' }
+      underWay++
       try {
-        return await finish(dependencies, record, prepared.token, request.requestId)
+        return await claimAndFinish(request)
       } finally {
-        running.delete(keyOf(record))
+        underWay--
       }
     },
+    pressure: () => underWay / Math.max(1, maxUnderWay * SHARE_OF_NEW),
     async resume() {
       guard.check()
       return resumeUnfinished(dependencies, (record) => running.has(keyOf(record)))

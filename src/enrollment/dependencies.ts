@@ -20,6 +20,8 @@ export interface EnrollmentDependencies {
   readonly limits?: Pick<Limits, 'namesOf' | 'issued'>
   /** How far the wall clock may go back before signing stops. */
   readonly clockToleranceSeconds: number
+  /** Orders at the signer or on their way to and from it, at most (KF-F23); default 256. */
+  readonly maxUnderWay?: number
 }
 
 export function issuersOf(dependencies: Pick<EnrollmentDependencies, 'issuers'>): ReadonlyMap<string, Issuer> {

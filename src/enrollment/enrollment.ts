@@ -38,6 +38,8 @@ export type EnrollmentResult =
   | { readonly outcome: 'not-ready' }
   /** Nothing was claimed, because of us and for now: the clock cannot be trusted, or the issuing CA may not sign. `cause` is for the operator. */
   | { readonly outcome: 'unavailable'; readonly cause: Error }
+  /** Too many are at the signer; nothing was claimed. */
+  | { readonly outcome: 'busy' }
   /** Claimed, then failed for good; the order is invalid and holds the error. */
   | { readonly outcome: 'failed' }
 
@@ -45,4 +47,6 @@ export interface Enrollment {
   enroll(request: EnrollmentRequest): Promise<EnrollmentResult>
   /** Finishes or gives up what a crash or an unreachable signer left between the two commits (KF-E01, KF-E13). Returns how many. */
   resume(): Promise<number>
+  /** How full the line at the signer is: 0 when idle; from 1 on nothing new should be begun (KF-F23). */
+  pressure(): number
 }

@@ -7,11 +7,15 @@ import { Server as NetServer } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import Fastify from 'fastify'
 import type { Config } from '../config/schema.ts'
+import { systemClock } from '../lib/clock.ts'
+import { threadCpuMs } from '../lib/thread-cpu.ts'
 import type { Logger } from '../observe/log.ts'
+import type { Metrics } from '../observe/metrics.ts'
 import { AddressLimit } from './address-limit.ts'
 import { answerClientError } from './client-error.ts'
 import type { Exchange } from './exchange.ts'
 import { isCanonicalPath, originForm } from './exchange.ts'
+import { HandshakeGate } from './handshake-gate.ts'
 import { send } from './respond.ts'
 
 /** Pooled connections of clients and proxies live 60 to 90 s; ours must outlive them (CQ-T02). */
@@ -50,11 +54,15 @@ export interface HttpListenerOptions {
   readonly name: string
   /** HTTPS when given, else plain HTTP. */
   readonly tls?: TlsMaterial
-  readonly limits: Pick<Config['limits'], 'enabled' | 'connections' | 'connectionsPerAddress' | 'requestTimeout'>
+  readonly limits: Pick<
+    Config['limits'],
+    'enabled' | 'connections' | 'connectionsPerAddress' | 'requestTimeout' | 'handshakes'
+  >
   readonly routes: readonly HttpRoute[]
   /** Answers what no route takes. Expected not to reject. */
   readonly otherwise: (exchange: Exchange) => Promise<void>
   readonly log: Logger
+  readonly metrics: Metrics
   /** Told when the listening socket fails after it listened; the process should end (KF-E14). Absent: logged only. */
   readonly onFailure?: (error: Error) => void
 }
@@ -112,6 +120,7 @@ export function createHttpListener(options: HttpListenerOptions): HttpListener {
     if (state.isDraining) socket.setTimeout(DRAIN_IDLE_MS)
   })
   limitConnections(server, options)
+  if (options.tls !== undefined) gateHandshakes(server, options)
   answerExpectations(server, app.routing, awaitingContinue)
 
   return {
@@ -173,6 +182,30 @@ function createNodeServer(handler: RequestListener, tls: TlsMaterial | undefined
   const secure = { ...tls, ...TLS_PARAMETERS, ALPNProtocols: ['http/1.1'], handshakeTimeout: HANDSHAKE_MS }
   return createHttpsServer({ ...common, ...secure }, handler)
 }
+
+/** Puts a gate between a connection that is within the limits and what TLS does on it. */
+function gateHandshakes(server: HttpServer | HttpsServer, { limits, metrics }: HttpListenerOptions): void {
+  const startTls = server.listeners('connection')[0] as ((socket: Socket) => void) | undefined
+  if (startTls === undefined) throw new Error('a TLS server listens to its own connections')
+  const gate = new HandshakeGate({
+    begin: (socket) => startTls.call(server, socket),
+    patienceMs: HANDSHAKE_MS / 2,
+    maxWaiting: limits.handshakes,
+    monotonicMs: () => systemClock.monotonicMs(),
+    cpuMs: threadCpuMs,
+    onEnd: (outcome, waitedMs) => {
+      metrics.count('chancery_handshakes_total', { outcome })
+      metrics.set('chancery_queue_length', gate.waiting, { queue: 'handshakes' })
+      if (outcome === 'begun') metrics.observe('chancery_queue_wait_seconds', waitedMs / 1000, HANDSHAKE_QUEUE)
+    },
+  })
+  server.off('connection', startTls)
+  server.on('connection', (socket: Socket) => {
+    if (!socket.destroyed) gate.enter(socket)
+  })
+}
+
+const HANDSHAKE_QUEUE = { queue: 'handshakes', kind: 'begin' } as const
 
 /**
  * Each path takes every method, so that the route itself can answer 405. The answer is given in `onRequest`: what

@@ -51,11 +51,13 @@ export interface Store {
   readonly retention: RetentionStore
   /** Resolves when a small read and a small write work; rejects otherwise. For `/readyz`. */
   ping(): Promise<void>
+  /** How full the line of writes is: 0 with nothing to write; from 1 on nothing new should be begun (KF-F23). */
+  pressure(): number
   /** Waits for writes under way, then closes. */
   close(): Promise<void>
 }
 
-/** `full`: disk full or read-only; `busy`: another process holds the database; `failed`: anything else. */
+/** `full`: disk full or read-only; `busy`: another process holds the database, or too many writes wait; `failed`: anything else. */
 export class StoreError extends Error {
   readonly code: 'full' | 'busy' | 'failed' | 'schema'
   constructor(code: StoreError['code'], message: string, options?: ErrorOptions) {

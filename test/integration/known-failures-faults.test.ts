@@ -14,7 +14,14 @@ import { generateTestKey } from '../support/test-keys.ts'
 const SECRET = 'SELECT mac_key FROM eab_keys; /var/lib/chancery/chancery.db'
 
 /** They return nothing that could be rejected. */
-const SYNCHRONOUS = ['validation.run', 'validation.hasten']
+const SYNCHRONOUS = [
+  'validation.run',
+  'validation.hasten',
+  'validation.pressure',
+  'validation.waitSeconds',
+  'enrollment.pressure',
+  'store.pressure',
+]
 
 /** Counts the calls that handlers make to what was handed to them, and lets one of them fail. */
 class Saboteur {

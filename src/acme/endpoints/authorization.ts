@@ -2,7 +2,7 @@ import { parseId } from '../../lib/ids.ts'
 import type { AuthorizationRecord } from '../../store/records.ts'
 import type { AcmeResponse, AcmeServices, AuthenticatedRequest, Endpoint } from '../endpoint.ts'
 import { accountOf, notFound } from '../find-owned.ts'
-import { VALIDATION_RETRY_SECONDS } from '../poll-interval.ts'
+import { pollSeconds } from '../poll-interval.ts'
 import { AcmeError } from '../problem.ts'
 import { renderAuthorization } from '../render/authorization.ts'
 import { authorizationStatus } from '../state/authorization.ts'
@@ -12,7 +12,7 @@ export const authorization: Endpoint = async (request, services) => {
   const id = parseId('authorization', request.params['id'] ?? '')
   const found = id && (await services.store.authorizations.find(request.directory.name, accountOf(request).id, id))
   if (found === undefined) throw notFound('authorization')
-  if (request.payload === '') return authorizationResponse(found, { request, now: services.clock.now() })
+  if (request.payload === '') return authorizationResponse(found, { request, services, now: services.clock.now() })
   if (request.payload['status'] !== 'deactivated') {
     throw new AcmeError(
       'malformed',
@@ -25,7 +25,11 @@ export const authorization: Endpoint = async (request, services) => {
 /** Also what newAuthz answers. */
 export function authorizationResponse(
   found: AuthorizationRecord,
-  context: { readonly request: AuthenticatedRequest; readonly now: Date },
+  context: {
+    readonly request: AuthenticatedRequest
+    readonly services: Pick<AcmeServices, 'pollSeconds'>
+    readonly now: Date
+  },
 ): AcmeResponse {
   const { urls } = context.request.directory
   const isValidating =
@@ -33,7 +37,7 @@ export function authorizationResponse(
     found.challenges.some(({ respondedAt }) => respondedAt !== undefined)
   return {
     status: 200,
-    ...(isValidating && { retryAfterSeconds: VALIDATION_RETRY_SECONDS }),
+    ...(isValidating && { retryAfterSeconds: pollSeconds('validation', context.services) }),
     body: renderAuthorization(found, { urls, now: context.now }),
   }
 }
@@ -46,7 +50,7 @@ async function deactivate(
 ): Promise<AcmeResponse> {
   const now = services.clock.now()
   const status = authorizationStatus(found, now)
-  if (status !== 'pending' && status !== 'valid') return authorizationResponse(found, { request, now })
+  if (status !== 'pending' && status !== 'valid') return authorizationResponse(found, { request, services, now })
   const { directory, requestId } = request
   const { id: accountId } = accountOf(request)
   const after = await services.store.authorizations.deactivate(directory.name, accountId, found.id, {
@@ -72,5 +76,5 @@ async function deactivate(
   })
   if (after === undefined) throw notFound('authorization')
   request.log.info('authorization.deactivated', { authorizationId: found.id, was: status })
-  return authorizationResponse(after, { request, now })
+  return authorizationResponse(after, { request, services, now })
 }

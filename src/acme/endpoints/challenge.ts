@@ -3,7 +3,7 @@ import type { AuthorizationRecord, ChallengeRecord } from '../../store/records.t
 import { keyAuthorization } from '../../validation/key-authorization.ts'
 import type { AcmeResponse, AcmeServices, AuthenticatedRequest, Endpoint } from '../endpoint.ts'
 import { accountOf, notFound } from '../find-owned.ts'
-import { VALIDATION_RETRY_SECONDS } from '../poll-interval.ts'
+import { pollSeconds } from '../poll-interval.ts'
 import { AcmeError } from '../problem.ts'
 import { renderChallenge } from '../render/challenge.ts'
 import { authorizationStatus } from '../state/authorization.ts'
@@ -22,9 +22,9 @@ interface Found {
 export const challenge: Endpoint = async (request, services) => {
   const found = await findChallenge(request, services)
   const now = services.clock.now()
-  if (request.payload === '') return challengeResponse(found, request, now)
+  if (request.payload === '') return challengeResponse(found, { request, services, now })
   const proof = authorizationStatus(found.authorization, now)
-  if (proof === 'valid') return challengeResponse(found, request, now)
+  if (proof === 'valid') return challengeResponse(found, { request, services, now })
   if (proof !== 'pending') {
     throw new AcmeError(
       'malformed',
@@ -37,10 +37,10 @@ export const challenge: Endpoint = async (request, services) => {
       return respond(found, request, services)
     case 'processing':
       services.validation.hasten({ challengeId: found.challenge.id })
-      return challengeResponse(found, request, now)
+      return challengeResponse(found, { request, services, now })
     case 'valid':
     case 'invalid':
-      return challengeResponse(found, request, now)
+      return challengeResponse(found, { request, services, now })
     default:
       return status satisfies never
   }
@@ -79,19 +79,25 @@ async function respond(found: Found, request: AuthenticatedRequest, services: Ac
     },
   })
   // Another response came first; the row tells how it stands.
-  if (queued.outcome === 'already') return challengeResponse(await findChallenge(request, services), request, now)
+  if (queued.outcome === 'already')
+    return challengeResponse(await findChallenge(request, services), { request, services, now })
   services.validation.run(queued.job)
   request.log.info('challenge.responded', { challengeId, authorizationId: found.authorization.id, type })
-  return challengeResponse(queued.job, request, now)
+  return challengeResponse(queued.job, { request, services, now })
 }
 
-function challengeResponse(found: Found, request: AuthenticatedRequest, now: Date): AcmeResponse {
-  const { urls } = request.directory
-  const proof = authorizationStatus(found.authorization, now)
+function challengeResponse(
+  found: Found,
+  context: { readonly request: AuthenticatedRequest; readonly services: AcmeServices; readonly now: Date },
+): AcmeResponse {
+  const { urls } = context.request.directory
+  const proof = authorizationStatus(found.authorization, context.now)
   return {
     status: 200,
     links: [{ url: urls.authorization(found.authorization.id), rel: 'up' }],
-    ...(challengeStatus(found.challenge, proof) === 'processing' && { retryAfterSeconds: VALIDATION_RETRY_SECONDS }),
+    ...(challengeStatus(found.challenge, proof) === 'processing' && {
+      retryAfterSeconds: pollSeconds('validation', context.services),
+    }),
     body: renderChallenge(found.challenge, { authorization: proof, urls }),
   }
 }

@@ -69,6 +69,7 @@ test('KF-F14 when the order cannot be read meanwhile, the work still ends withou
     services: ({ store }) => ({
       enrollment: {
         resume: async () => 0,
+        pressure: () => 0,
         enroll: () =>
           new Promise((_, reject) => {
             fail = reject
@@ -246,6 +247,7 @@ test('an order that fails for good after the claim is answered with 200, invalid
     services: ({ store, clock }) => ({
       enrollment: {
         resume: async () => 0,
+        pressure: () => 0,
         enroll: async ({ order: claimed }) => {
           const error = { type: 'serverInternal', detail: 'The certificate could not be signed', status: 500 }
           const now = clock.now()

@@ -60,7 +60,7 @@ async function claim(
   const after = await findOrder(request, services, found.order.id)
   request.log.info('order.finalize', { orderId: found.order.id, outcome, serial: after.order.certificateSerial })
   if (outcome === 'not-ready') return answerRepeat(after, context)
-  return orderResponse(after, { request, now: services.clock.now() })
+  return orderResponse(after, { request, services, now: services.clock.now() })
 }
 
 /** Somebody claimed the order before: with the same CSR it is the same wish, and gets the order. */
@@ -69,7 +69,7 @@ function answerRepeat(found: OrderWithAuthorizations, { request, services, csrSh
   const { status } = orderState(found, now)
   const isClaimed = status === 'processing' || status === 'valid'
   if (!isClaimed || found.order.csrSha256 !== csrSha256) throw refuseState(found, request, services)
-  return orderResponse(found, { request, now })
+  return orderResponse(found, { request, services, now })
 }
 
 function refuseState(found: OrderWithAuthorizations, request: AuthenticatedRequest, services: AcmeServices): AcmeError {

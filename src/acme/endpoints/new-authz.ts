@@ -50,7 +50,7 @@ export const newAuthz: Endpoint = async (request, services) => {
   }
   request.log.info('authorization.created', { authorizationId: found.id, reused: created === undefined })
   return {
-    ...authorizationResponse(found, { request, now }),
+    ...authorizationResponse(found, { request, services, now }),
     status: 201,
     location: directory.urls.authorization(found.id),
   }

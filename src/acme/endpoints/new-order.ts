@@ -55,7 +55,7 @@ export const newOrder: Endpoint = async (request, services) => {
     status: orderStatus(found, now),
     ...(placed.order.replaces !== undefined && { replaces: placed.order.replaces }),
   })
-  return orderResponse(found, { request, now, status: 201 })
+  return orderResponse(found, { request, services, now, status: 201 })
 }
 
 /** This directory offers exactly its one profile; asking for it by name is allowed (draft-ietf-acme-profiles §4). */

@@ -6,5 +6,5 @@ import { requireEmptyPayload } from '../payload.ts'
 export const order: Endpoint = async (request, services) => {
   const found = await findOrder(request, services, request.params['id'])
   requireEmptyPayload(request.payload, 'An order')
-  return orderResponse(found, { request, now: services.clock.now() })
+  return orderResponse(found, { request, services, now: services.clock.now() })
 }

@@ -5,6 +5,7 @@ import { createAccountStore } from './accounts.ts'
 import { createAuditStore } from './audit.ts'
 import { createAuthorizationStore } from './authorizations.ts'
 import { createBlockedKeyStore } from './blocked-keys.ts'
+import { boundDatabase } from './bounded-database.ts'
 import { createCertificateStore } from './certificates.ts'
 import { createCrlStore } from './crls.ts'
 import type { Database } from './database.ts'
@@ -22,7 +23,8 @@ const HEARTBEAT = `
 const READ_HEARTBEAT = 'SELECT at FROM heartbeat WHERE id = 1'
 
 /** The store over any engine that speaks SQL; its tables are those of `migrations/`. */
-export function createSqlStore(database: Database, { clock, log }: { clock: Clock; log: Logger | undefined }): Store {
+export function createSqlStore(engine: Database, { clock, log }: { clock: Clock; log: Logger | undefined }): Store {
+  const database = boundDatabase(engine)
   return {
     accounts: createAccountStore(database),
     eabKeys: createEabKeyStore(database),
@@ -43,6 +45,7 @@ export function createSqlStore(database: Database, { clock, log }: { clock: Cloc
       await database.read((sql) => sql.get(READ_HEARTBEAT))
     },
 
+    pressure: () => database.pressure(),
     close: () => database.close(),
   }
 }
