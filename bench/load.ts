@@ -8,12 +8,16 @@ export interface Responder {
   readonly port: number
   publish(token: string, keyAuthorization: string): void
   withdraw(token: string): void
+  /** Requests to this host are taken and never answered. */
+  stall(host: string): void
   close(): void
 }
 
 export async function startResponder(): Promise<Responder> {
   const tokens = new Map<string, string>()
+  const stalled = new Set<string>()
   const server = createServer((request, response) => {
+    if (stalled.has(request.headers.host?.split(':', 1)[0] ?? '')) return
     const body = tokens.get(request.url?.split('/').pop() ?? '')
     response.writeHead(body === undefined ? 404 : 200, {
       'Content-Type': 'application/octet-stream',
@@ -26,6 +30,7 @@ export async function startResponder(): Promise<Responder> {
     port: (server.address() as AddressInfo).port,
     publish: (token, keyAuthorization) => tokens.set(token, keyAuthorization),
     withdraw: (token) => tokens.delete(token),
+    stall: (host) => stalled.add(host),
     close: () => {
       server.close()
       server.closeAllConnections()
