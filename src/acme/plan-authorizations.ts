@@ -100,10 +100,10 @@ function draftAuthorization(
   types: readonly ChallengeType[],
   context: { readonly random: Random; readonly now: Date; readonly expiresAt: Date },
 ): AuthorizationRecord {
-  const id = newId(context.random, 'authorization')
+  const id = newId(context.random, 'authorization', context.now)
   const challenges = types.map(
     (type): ChallengeRecord => ({
-      id: newId(context.random, 'challenge'),
+      id: newId(context.random, 'challenge', context.now),
       authorizationId: id,
       type,
       // 256 bits, one for each challenge (RFC 8555 §8.1, §11.3).

@@ -33,7 +33,7 @@ export type ServedRoute = AcmeRoute | undefined
 export async function serve(exchange: Exchange, route: ServedRoute, directory: ServedDirectory): Promise<void> {
   const { services } = directory
   const startedMs = services.clock.monotonicMs()
-  const requestId = newId(services.random, 'request')
+  const requestId = newId(services.random, 'request', services.clock.now())
   const context: AnswerContext = {
     nonce: services.nonces.issue(),
     index: route?.name === 'directory' ? undefined : directory.directory.urls.directory,

@@ -101,7 +101,7 @@ async function enroll(deps: ServerCertificateDeps): Promise<ServerCertificate> {
     issuer: issuer.name,
   }
   const result = await deps.enrollment.enroll({
-    requestId: newId(random, 'request'),
+    requestId: newId(random, 'request', deps.clock.now()),
     requester: { kind: 'server' },
     identifiers: deps.names,
     publicKey: parseSubjectPublicKey(key.signingKey.spkiDer),

@@ -34,7 +34,7 @@ export const command: Command = {
         throw new UsageError('--label takes at most 200 characters, without control characters')
       const now = context.clock.now()
       const expiresAt = new Date(now.getTime() + parseDuration(context.text('expires') ?? '7d', '--expires') * 1000)
-      const id = newId(context.random, 'eab-key')
+      const id = newId(context.random, 'eab-key', now)
       const macKey = context.random.bytes(MAC_KEY_BYTES)
       await store.eabKeys.create(
         { id, directory, label, createdAt: now, expiresAt, wrappedMacKey: wrappedKeys.wrap(macKey, eabKeyContext(id)) },

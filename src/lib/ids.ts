@@ -29,12 +29,20 @@ interface IdOf {
   request: RequestId
 }
 
+/** 32 bits of these go round in 13 years, which costs nothing: an id is unique by its random bits. */
+const TICK_MS = 100
+
 /**
- * Makes an id: a readable prefix and 128 random bits (RFC 8555 §10.5, unguessable URLs), e.g. `ord_2ZkX…`.
- * Always 4 + 22 characters of the base64url alphabet.
+ * Makes an id: a readable prefix, the tenth of a second, and 96 random bits (RFC 8555 §10.5, unguessable URLs), e.g.
+ * `ord_qzkX…`. Always 4 + 22 characters of the base64url alphabet.
+ *
+ * Ids of one moment begin alike, so that what is stored together stands together: in an index of a million wholly
+ * random ids, every new row changes a page of its own.
  */
-export function newId<K extends keyof IdOf>(random: Random, of: K): IdOf[K] {
-  return `${PREFIX[of]}_${random.bytes(16).toString('base64url')}` as IdOf[K]
+export function newId<K extends keyof IdOf>(random: Random, of: K, now: Date): IdOf[K] {
+  const bytes = random.bytes(16)
+  bytes.writeUInt32BE(Math.floor(now.getTime() / TICK_MS) >>> 0)
+  return `${PREFIX[of]}_${bytes.toString('base64url')}` as IdOf[K]
 }
 
 /** The id if `text` has the form of one, else undefined. Lets a hostile URL end as "not found" without a query. */

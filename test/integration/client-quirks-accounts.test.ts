@@ -23,7 +23,7 @@ test('CQ-A12 beside 1,000 idle accounts no statement of an issuance reads a tabl
   const now = new Date()
   await Promise.all(
     Array.from({ length: 1_000 }, () =>
-      store.accounts.create(accountRecord(now, { id: newId(systemRandom, 'account') }), {
+      store.accounts.create(accountRecord(now, { id: newId(systemRandom, 'account', now) }), {
         now,
         audit: auditEvent(now, 'account.created'),
       }),

@@ -210,7 +210,7 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
   const services: AcmeServices = { ...base, ...options.services?.(base) }
 
   function request(call: CallOptions): AuthenticatedRequest {
-    const requestId = newId(systemRandom, 'request')
+    const requestId = newId(systemRandom, 'request', clock.now())
     const { by } = call
     return {
       requestId,
@@ -274,7 +274,7 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
     async account(facts: Partial<AccountRecord> = {}): Promise<TestAccount> {
       const key = generateTestKey('ES256')
       const record: AccountRecord = {
-        id: newId(systemRandom, 'account'),
+        id: newId(systemRandom, 'account', clock.now()),
         directory: 'default',
         jwk: key.jwk as unknown as Jwk,
         thumbprint: key.thumbprint,

@@ -109,7 +109,7 @@ export async function openEdgeServer(options: EdgeServerOptions = {}) {
     async eabKey(
       facts: { directory?: string; expiresAt?: Date; macKey?: Buffer } = {},
     ): Promise<{ id: EabKeyId; macKey: Buffer }> {
-      const id = newId(systemRandom, 'eab-key')
+      const id = newId(systemRandom, 'eab-key', world.clock.now())
       const macKey = facts.macKey ?? randomBytes(32)
       const now = world.clock.now()
       await world.store.eabKeys.create(

@@ -73,7 +73,7 @@ export class EnrollmentWorld {
     const testStore = await openTestStore(clock)
     t.after(() => testStore.cleanup())
     const authority = await makeTestAuthority({ now: clock.now(), ...options })
-    const account = accountOf(newId(random, 'account'), clock.now())
+    const account = accountOf(newId(random, 'account', clock.now()), clock.now())
     await testStore.store.accounts.create(account, {
       now: clock.now(),
       audit: { at: clock.now(), event: 'account.created', data: {} },
@@ -108,7 +108,7 @@ export class EnrollmentWorld {
     const identifiers = options.identifiers ?? NAMES
     const profile = options.profile ?? PROFILE
     const authorizations = identifiers.map((identifier) => {
-      const id = newId(this.random, 'authorization')
+      const id = newId(this.random, 'authorization', now)
       const wildcard = identifier.value.startsWith('*.')
       return {
         id,
@@ -121,7 +121,7 @@ export class EnrollmentWorld {
         expiresAt: new Date(now.getTime() + 86_400_000),
         challenges: [
           {
-            id: newId(this.random, 'challenge'),
+            id: newId(this.random, 'challenge', now),
             authorizationId: id,
             type: 'dns-01' as const,
             token: 't'.repeat(43),
@@ -133,7 +133,7 @@ export class EnrollmentWorld {
       }
     })
     const order: OrderRecord = {
-      id: newId(this.random, 'order'),
+      id: newId(this.random, 'order', now),
       directory: this.account.directory,
       accountId: this.account.id,
       identifiers,
@@ -149,7 +149,7 @@ export class EnrollmentWorld {
     })
     if (outcome !== 'created') throw new Error(`the test order was not created: ${outcome}`)
     return {
-      requestId: newId(this.random, 'request'),
+      requestId: newId(this.random, 'request', now),
       requester: { kind: 'account', directory: order.directory, accountId: order.accountId },
       identifiers,
       publicKey: options.publicKey ?? freshPublicKey(),

@@ -51,7 +51,7 @@ export function anyHex(octets: number): string {
 
 export function accountRecord(now: Date, fields: Partial<AccountRecord> = {}): AccountRecord {
   return {
-    id: newId(repeatableRandom, 'account'),
+    id: newId(repeatableRandom, 'account', now),
     directory: DIRECTORY,
     jwk: { kty: 'OKP', crv: 'Ed25519', x: repeatableRandom.bytes(32).toString('base64url') },
     thumbprint: repeatableRandom.bytes(32).toString('base64url'),
@@ -64,7 +64,7 @@ export function accountRecord(now: Date, fields: Partial<AccountRecord> = {}): A
 
 export function eabKeyRecord(now: Date, fields: Partial<EabKeyRecord> = {}): EabKeyRecord {
   return {
-    id: newId(repeatableRandom, 'eab-key'),
+    id: newId(repeatableRandom, 'eab-key', now),
     directory: DIRECTORY,
     wrappedMacKey: repeatableRandom.bytes(60),
     label: 'team a',
@@ -86,7 +86,7 @@ export function authorizationRecord(
   fields: Partial<AuthorizationRecord> & { readonly challengeTypes?: readonly ChallengeType[] } = {},
 ): AuthorizationRecord {
   const { challengeTypes = ['http-01', 'dns-01'], ...rest } = fields
-  const id = newId(repeatableRandom, 'authorization')
+  const id = newId(repeatableRandom, 'authorization', now)
   const wildcard = name.type === 'dns' && name.value.startsWith('*.')
   return {
     id,
@@ -98,7 +98,7 @@ export function authorizationRecord(
     createdAt: now,
     expiresAt: later(now, hours(24)),
     challenges: challengeTypes.map((type) => ({
-      id: newId(repeatableRandom, 'challenge'),
+      id: newId(repeatableRandom, 'challenge', now),
       authorizationId: id,
       type,
       token: repeatableRandom.bytes(32).toString('base64url'),
@@ -114,7 +114,7 @@ export function orderRecord(
   fields: Partial<OrderRecord> = {},
 ): OrderRecord {
   return {
-    id: newId(repeatableRandom, 'order'),
+    id: newId(repeatableRandom, 'order', now),
     directory: account.directory,
     accountId: account.id,
     identifiers,

@@ -48,7 +48,7 @@ async function create(
   const taken = admitted(await limits.newAccount(request.from), limits)
   const now = services.clock.now()
   const account: AccountRecord = {
-    id: newId(services.random, 'account'),
+    id: newId(services.random, 'account', now),
     directory: request.directory.name,
     jwk: key.jwk,
     thumbprint: key.thumbprint,

@@ -130,7 +130,7 @@ async function placeOrder(
 function draftOrder(placing: Placing, plan: AuthorizationPlan, services: AcmeServices): OrderRecord {
   const { request, account, identifiers, validity, now } = placing
   return {
-    id: newId(services.random, 'order'),
+    id: newId(services.random, 'order', now),
     directory: request.directory.name,
     accountId: account.id,
     identifiers,
