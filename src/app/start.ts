@@ -83,7 +83,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
   const metrics = createMetrics()
   cleanup.defer(() => metrics.close())
   // The lock of the store is the lock of the state folder: one server, one first start.
-  const store = await openSqliteStore({ path: config.databasePath, clock, log, metrics, exclusive: true })
+  const store = await openSqliteStore({ path: config.databasePath, clock, random, log, metrics, exclusive: true })
   cleanup.defer(() => store.close())
 
   const passphrase = await readPassphrase(config.keys.passphraseFile)

@@ -117,7 +117,15 @@ export interface EabKeyStore {
 }
 
 export interface NonceStore {
-  /** Spends a nonce that the caller authenticated. True the first time, false ever after, across restarts. */
+  /**
+   * Twelve bytes to be the id of a nonce given out now; costs nothing but memory. Absent where any random ones will do.
+   */
+  newId?(expiresAt: Date): Buffer
+  /**
+   * Spends a nonce that the caller authenticated, by its id in base64url. True the first time, false ever after, across
+   * restarts and crashes. Also false where the store can no longer tell: an engine that keeps what was spent in memory
+   * refuses, after a crash, all that were given out before.
+   */
   spend(id: string, expiresAt: Date): Promise<boolean>
 }
 

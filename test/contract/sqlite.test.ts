@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { test } from 'node:test'
-import { openSqliteStore } from '../../src/store/sqlite/engine.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import { openSqliteStore, type SqliteStoreOptions } from '../../src/store/sqlite/engine.ts'
 import { openTestStore } from '../support/store.ts'
 import type { StoreUnderTest } from './store/harness.ts'
 import { storeContract } from './store.ts'
@@ -23,26 +24,32 @@ function damages(connection: DatabaseSync): Pick<StoreUnderTest, 'execute' | 're
   }
 }
 
-storeContract('SQLite in a file', async (clock) => {
-  const first = await openTestStore(clock)
-  const connection = new DatabaseSync(first.path)
-  const opened = [first.store]
-  return {
-    store: first.store,
-    ...damages(connection),
-    async reopen() {
-      await opened.at(-1)?.close()
-      const store = await openSqliteStore({ path: first.path, clock })
-      opened.push(store)
-      return store
-    },
-    async cleanup() {
-      connection.close()
-      for (const store of opened) await store.close()
-      await first.cleanup()
-    },
+function inAFile(options: Partial<SqliteStoreOptions>): (clock: Clock) => Promise<StoreUnderTest> {
+  return async (clock) => {
+    const first = await openTestStore(clock, options)
+    const connection = new DatabaseSync(first.path)
+    const opened = [first.store]
+    return {
+      store: first.store,
+      ...damages(connection),
+      async reopen() {
+        await opened.at(-1)?.close()
+        const store = await openSqliteStore({ path: first.path, clock, ...options })
+        opened.push(store)
+        return store
+      },
+      async cleanup() {
+        connection.close()
+        for (const store of opened) await store.close()
+        await first.cleanup()
+      },
+    }
   }
-})
+}
+
+storeContract('SQLite in a file', inAFile({}))
+
+storeContract('SQLite held by its server', inAFile({ exclusive: true }), { keepsNonceRows: false })
 
 /** The text of every statement that the contract made the store prepare. */
 const prepared = new Set<string>()

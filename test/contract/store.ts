@@ -20,11 +20,12 @@ import { validationJobsContract } from './store/validation-jobs.ts'
  * The suite that every storage engine must pass; see the contract in `src/store/store.ts`.
  *
  * @param options.forgets for an engine that lives in memory only
+ * @param options.keepsNonceRows false for an engine that has no row for a spent nonce; default true
  */
 export function storeContract(
   name: string,
   openStore: (clock: Clock) => Promise<StoreUnderTest>,
-  options: { readonly forgets?: boolean } = {},
+  options: { readonly forgets?: boolean; readonly keepsNonceRows?: boolean } = {},
 ): void {
   const restart = { forgets: options.forgets ?? false }
   const withStore: WithStore = async (fn) => {
@@ -38,7 +39,7 @@ export function storeContract(
   }
   describe(`${name}: store contract`, () => {
     accountsContract(withStore)
-    keysAndNoncesContract(withStore, restart)
+    keysAndNoncesContract(withStore, { ...restart, keepsNonceRows: options.keepsNonceRows ?? true })
     ordersContract(withStore)
     authorizationsContract(withStore)
     validationJobsContract(withStore, restart)

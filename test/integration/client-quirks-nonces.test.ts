@@ -1,25 +1,29 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { AcmeTestClient } from '../support/acme-test-client.ts'
-import { spawnChancery } from '../support/chancery.ts'
+import { type SpawnedChancery, spawnChancery } from '../support/chancery.ts'
 
 const CLIENTS = 16
 /** How each of them gets the nonce it keeps: as the clients in the field do. */
 const SOURCES = ['newNonce by HEAD', 'newNonce by GET', 'directory', 'answer to a POST'] as const
 
-test('CQ-N02 16 clients, the server killed between nonce and use: no badNonce, and each nonce still works only once', async (t) => {
-  const set = ['publicUrl=https://localhost']
-  const first = await spawnChancery({ set })
-  t.after(() => first.cleanup())
-  const connectTo = (acme: string) => ({ host: '127.0.0.1', port: Number(new URL(acme).port) })
-  const directoryUrl = 'https://localhost/acme/default/directory'
-  const before = Array.from({ length: CLIENTS }, () => {
-    const client = new AcmeTestClient({ directoryUrl, ca: first.rootPem, connectTo: connectTo(first.urls.base) })
+const set = ['publicUrl=https://localhost']
+const directoryUrl = 'https://localhost/acme/default/directory'
+const BAD_NONCE = 'urn:ietf:params:acme:error:badNonce'
+
+function connectTo({ urls }: SpawnedChancery) {
+  return { host: '127.0.0.1', port: Number(new URL(urls.base).port) }
+}
+
+/** Registers clients, each with a nonce it keeps; the last nonce is one that was spent. */
+async function clientsOf(t: TestContext, server: SpawnedChancery) {
+  const clients = Array.from({ length: CLIENTS }, () => {
+    const client = new AcmeTestClient({ directoryUrl, ca: server.rootPem, connectTo: connectTo(server) })
     t.after(() => client.close())
     return client
   })
   const kept = await Promise.all(
-    before.map(async (client, index) => {
+    clients.map(async (client, index) => {
       assert.equal((await client.newAccount({})).status, 201)
       const { newNonce = '' } = await client.directory()
       const source = SOURCES[index % SOURCES.length]!
@@ -37,23 +41,36 @@ test('CQ-N02 16 clients, the server killed between nonce and use: no badNonce, a
       }
     }),
   )
-  const spent = await before[0]!.newNonce()
-  assert.equal((await before[0]!.postAsGet(before[0]!.accountUrl!, { nonce: spent })).status, 200)
-  await first.stop('SIGKILL')
+  const spent = await clients[0]!.newNonce()
+  assert.equal((await clients[0]!.postAsGet(clients[0]!.accountUrl!, { nonce: spent })).status, 200)
+  return { clients, kept, spent }
+}
+
+/** The same accounts at the server that was started again. */
+function again(t: TestContext, clients: readonly AcmeTestClient[], server: SpawnedChancery) {
+  return clients.map((client) => {
+    const same = new AcmeTestClient({ directoryUrl, ca: server.rootPem, key: client.key, connectTo: connectTo(server) })
+    same.accountUrl = client.accountUrl
+    t.after(() => same.close())
+    return same
+  })
+}
+
+async function refused(client: AcmeTestClient, nonce: unknown): Promise<void> {
+  const reply = await client.postAsGet(client.accountUrl!, { nonce })
+  assert.deepEqual([reply.status, reply.json.type], [400, BAD_NONCE])
+  assert.match(reply.json.detail, /^JWS has an invalid anti-replay nonce/)
+}
+
+test('CQ-N02 16 clients, the server restarted between nonce and use: no badNonce, and each nonce still works only once', async (t) => {
+  const first = await spawnChancery({ set })
+  t.after(() => first.cleanup())
+  const { clients, kept, spent } = await clientsOf(t, first)
+  await first.stop()
 
   const second = await spawnChancery({ set, home: first.home })
   t.after(() => second.stop())
-  const after = before.map((client) => {
-    const again = new AcmeTestClient({
-      directoryUrl,
-      ca: second.rootPem,
-      key: client.key,
-      connectTo: connectTo(second.urls.base),
-    })
-    again.accountUrl = client.accountUrl
-    t.after(() => again.close())
-    return again
-  })
+  const after = again(t, clients, second)
   const replies = await Promise.all(
     after.map((client, index) => client.postAsGet(client.accountUrl!, { nonce: kept[index] })),
   )
@@ -61,9 +78,25 @@ test('CQ-N02 16 clients, the server killed between nonce and use: no badNonce, a
     replies.map(({ status, json }) => `${status} ${json.type ?? ''}`),
     Array.from({ length: CLIENTS }, () => '200 '),
   )
-  for (const nonce of [spent, kept[0]]) {
-    const again = await after[0]!.postAsGet(after[0]!.accountUrl!, { nonce })
-    assert.deepEqual([again.status, again.json.type], [400, 'urn:ietf:params:acme:error:badNonce'])
-    assert.match(again.json.detail, /^JWS has an invalid anti-replay nonce/)
-  }
+  await refused(after[0]!, spent)
+  await refused(after[0]!, kept[0])
+})
+
+test('KF-B06 a server killed and killed again: no nonce that was spent is ever good, and the one that answers a refusal is', async (t) => {
+  const first = await spawnChancery({ set })
+  t.after(() => first.cleanup())
+  const { clients, kept, spent } = await clientsOf(t, first)
+  await first.stop('SIGKILL')
+  const second = await spawnChancery({ set, home: first.home })
+  await second.stop('SIGKILL')
+
+  const third = await spawnChancery({ set, home: first.home })
+  t.after(() => third.stop())
+  const [client] = again(t, clients, third)
+  await refused(client!, spent)
+  // Of what was given out before a crash, nobody can tell any more what was spent.
+  const reply = await client!.postAsGet(client!.accountUrl!, { nonce: kept[1] })
+  assert.equal(reply.json.type, BAD_NONCE)
+  const retry = await client!.postAsGet(client!.accountUrl!, { nonce: reply.headers['replay-nonce'] })
+  assert.equal(retry.status, 200)
 })

@@ -22,7 +22,7 @@ function refused(reply: AcmeReply, status: number, type: string): string {
   assert.equal(reply.status, status, reply.text)
   assert.equal(reply.json.type, `urn:ietf:params:acme:error:${type}`, reply.text)
   assert.equal(reply.json.status, status)
-  assert.match(String(reply.headers['replay-nonce']), /^[A-Za-z0-9_-]{48}$/)
+  assert.match(String(reply.headers['replay-nonce']), /^[A-Za-z0-9_-]{40}$/)
   return reply.json.detail
 }
 
@@ -70,7 +70,7 @@ describe('KF-B06 nonces', () => {
 
   test('missing, unknown and forged ones are badNonce; what is not base64url is malformed; 10 kB is no problem', async () => {
     assert.match(refused(await read({ nonce: null }), 400, 'badNonce'), BAD)
-    for (const nonce of ['a', 'AAAA', 'A'.repeat(48), 'A'.repeat(10_000)])
+    for (const nonce of ['a', 'AAAA', 'A'.repeat(40), 'A'.repeat(10_000)])
       assert.match(refused(await read({ nonce }), 400, 'badNonce'), BAD)
     for (const nonce of ['', 'a=', 'a b', 'a+/b', 'ü', 5, {}, ['a']]) refused(await read({ nonce }), 400, 'malformed')
   })

@@ -27,7 +27,7 @@ function refused(reply: AcmeReply, status: number, type: string): string {
   assert.equal(reply.status, status, reply.text)
   assert.equal(reply.json.type, `urn:ietf:params:acme:error:${type}`, reply.text)
   assert.equal(reply.json.status, status)
-  assert.match(String(reply.headers['replay-nonce']), /^[A-Za-z0-9_-]{48}$/)
+  assert.match(String(reply.headers['replay-nonce']), /^[A-Za-z0-9_-]{40}$/)
   return reply.json.detail
 }
 

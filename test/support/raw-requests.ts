@@ -3,7 +3,7 @@ import type { EdgeServer } from './edge-server.ts'
 import { PUBLIC_URL } from './edge-server.ts'
 import type { RawResponse } from './raw-connection.ts'
 
-const NONCE = /^[A-Za-z0-9_-]{48}$/
+const NONCE = /^[A-Za-z0-9_-]{40}$/
 
 /** Requests on connections of their own, written byte by byte. */
 export function rawRequests(server: () => EdgeServer) {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../observe/log.ts'
-import type { Store } from '../store.ts'
+import type { NonceStore, Store } from '../store.ts'
 import { createAccountStore } from './accounts.ts'
 import { createAuditStore } from './audit.ts'
 import { createAuthorizationStore } from './authorizations.ts'
@@ -22,13 +22,20 @@ const HEARTBEAT = `
 
 const READ_HEARTBEAT = 'SELECT at FROM heartbeat WHERE id = 1'
 
-/** The store over any engine that speaks SQL; its tables are those of `migrations/`. */
-export function createSqlStore(engine: Database, { clock, log }: { clock: Clock; log: Logger | undefined }): Store {
+/**
+ * The store over any engine that speaks SQL; its tables are those of `migrations/`.
+ *
+ * @param options.nonces of an engine that has its own way with them; default: a row for each that was spent
+ */
+export function createSqlStore(
+  engine: Database,
+  { clock, log, nonces }: { clock: Clock; log: Logger | undefined; nonces?: NonceStore | undefined },
+): Store {
   const database = boundDatabase(engine)
   return {
     accounts: createAccountStore(database),
     eabKeys: createEabKeyStore(database),
-    nonces: createNonceStore(database),
+    nonces: nonces ?? createNonceStore(database),
     orders: createOrderStore(database),
     authorizations: createAuthorizationStore(database),
     validationJobs: createValidationJobStore(database, log),

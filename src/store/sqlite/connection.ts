@@ -7,6 +7,8 @@ export type Connect = (path: string, options: { readOnly: boolean }) => Database
 
 /** How long a statement waits for another process, blocking this one; longer waits are made between attempts. */
 const BUSY_TIMEOUT_MS = 20
+/** The same while the store is opened: then there is nobody yet to hold up. */
+const OPENING_BUSY_TIMEOUT_MS = 5000
 
 /** Pages in memory per connection, so that the indexes of a busy day need not be read again and again. */
 const CACHE_KIB = 8 * 1024
@@ -35,6 +37,14 @@ export function prepareWriter(connection: DatabaseSync, { inMemory }: { inMemory
   checkPragma(connection, 'journal_mode', inMemory ? 'memory' : 'wal')
   checkPragma(connection, 'synchronous', 2)
   checkPragma(connection, 'foreign_keys', 1)
+}
+
+/** Runs what is done once while the store is opened; a tool that writes just then is waited for. */
+export function whileOpening<T>(connection: DatabaseSync, work: () => T): T {
+  connection.exec(`PRAGMA busy_timeout = ${OPENING_BUSY_TIMEOUT_MS}`)
+  const value = work()
+  connection.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+  return value
 }
 
 export function prepareReader(connection: DatabaseSync): void {

@@ -1,17 +1,20 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../../lib/clock.ts'
+import { type Random, systemRandom } from '../../lib/random.ts'
 import type { Logger } from '../../observe/log.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import { MIGRATIONS } from '../migrations/index.ts'
 import type { Migration } from '../migrations/migration.ts'
 import type { Database } from '../sql/database.ts'
 import { createSqlStore } from '../sql/store.ts'
-import type { Store } from '../store.ts'
-import { type Connect, connectSqlite, prepareReader, prepareWriter, Statements } from './connection.ts'
+import type { NonceStore, Store } from '../store.ts'
+import { type Connect, connectSqlite, prepareReader, prepareWriter, Statements, whileOpening } from './connection.ts'
 import { toStoreError } from './errors.ts'
 import { GroupCommit } from './group-commit.ts'
 import { ServerLock } from './lock.ts'
 import { migrate, missingMigrations } from './migrate.ts'
+import { keepNonces, takeNonces } from './nonce-custody.ts'
+import type { NonceLedger } from './nonce-ledger.ts'
 import { createPrivateFile } from './private-file.ts'
 import { Reader } from './reader.ts'
 
@@ -21,11 +24,14 @@ export interface SqliteStoreOptions {
   /** File of the database, made with mode 0600 when absent; or `:memory:`, for tests. */
   readonly path: string
   readonly clock: Clock
+  /** Default: the system's. */
+  readonly random?: Random
   readonly log?: Logger
   readonly metrics?: Metrics
   /**
    * True for the server: opening fails at once with `busy` while another store is open so on this file. False, the
-   * default, for tools that work beside a running server. Never applies to `:memory:`.
+   * default, for tools that work beside a running server. Never applies to `:memory:`. The exclusive one keeps spent
+   * nonces in memory.
    */
   readonly exclusive?: boolean
   /** Replaced in tests only: how connections are opened, and which schema this program knows. */
@@ -41,11 +47,17 @@ export interface SqliteStoreOptions {
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const { clock, log } = options
-  return createSqlStore(openDatabase(options), { clock, log })
+  const database = openDatabase(options)
+  return createSqlStore(database, { clock, log, nonces: database.nonces })
 }
 
-function openDatabase(options: SqliteStoreOptions): Database {
-  const { path, clock, log, metrics, connect = connectSqlite, migrations = MIGRATIONS } = options
+interface SqliteDatabase extends Database {
+  /** Of the process that holds the database; absent for any other. */
+  readonly nonces: NonceStore | undefined
+}
+
+function openDatabase(options: SqliteStoreOptions): SqliteDatabase {
+  const { path, clock, random = systemRandom, log, metrics, connect = connectSqlite, migrations = MIGRATIONS } = options
   const inMemory = path === IN_MEMORY
   const opened: DatabaseSync[] = []
   const open = (readOnly: boolean): DatabaseSync => {
@@ -59,16 +71,21 @@ function openDatabase(options: SqliteStoreOptions): Database {
     if (options.exclusive && !inMemory) lock = ServerLock.take(path)
     const writer = open(false)
     prepareWriter(writer, { inMemory })
-    bringUpToDate(writer, { path: inMemory ? undefined : path, holdsLock: lock !== undefined, migrations, clock })
+    const nonces = whileOpening(writer, () => {
+      bringUpToDate(writer, { path: inMemory ? undefined : path, holdsLock: lock !== undefined, migrations, clock })
+      return lock && takeNonces(writer, { clock, random, log })
+    })
     const commits = new GroupCommit(new Statements(writer), { clock, log, metrics })
     // A database in memory exists on one connection only, so reads take their turn with the writes.
     const reader = inMemory ? undefined : openReader(open(true))
     return {
+      nonces,
       read: (fn) => (reader ?? { read: commits.write.bind(commits) }).read(fn),
       write: (fn) => commits.write(fn),
       async close() {
         await commits.close()
         await reader?.close()
+        if (nonces !== undefined && writer.isOpen && !commits.hasFailed) keepNoncesIfPossible(writer, nonces, log)
         for (const connection of opened) if (connection.isOpen) connection.close()
         lock?.release()
       },
@@ -77,6 +94,15 @@ function openDatabase(options: SqliteStoreOptions): Database {
     for (const connection of opened) if (connection.isOpen) connection.close()
     lock?.release()
     throw toStoreError(error, `cannot open ${path}`)
+  }
+}
+
+/** A failing disk must not keep the store from closing; the nonces are then void (see `takeNonces`). */
+function keepNoncesIfPossible(connection: DatabaseSync, nonces: NonceLedger, log: Logger | undefined): void {
+  try {
+    keepNonces(connection, nonces)
+  } catch (error) {
+    log?.warn('store.nonces-lost', { error: toStoreError(error, 'the spent nonces were not kept') })
   }
 }
 

@@ -33,6 +33,7 @@ export class GroupCommit {
   readonly #metrics: Metrics | undefined
   readonly #queue: Write[] = []
   #running: Promise<void> | undefined
+  #hasFailed = false
   /** Why nothing is written any more. */
   #stopped: StoreError | undefined
 
@@ -52,6 +53,11 @@ export class GroupCommit {
       this.#queue.push({ run, resolve: resolve as (value: unknown) => void, reject })
       this.#running ??= this.#drain()
     })
+  }
+
+  /** True once the disk failed: nothing is to be written any more, by anybody (KF-E03). */
+  get hasFailed(): boolean {
+    return this.#hasFailed
   }
 
   /** Lets writes under way end, then refuses further ones. */
@@ -135,6 +141,7 @@ export class GroupCommit {
   }
 
   #stop(reason: Error): void {
+    this.#hasFailed = true
     if (this.#stopped !== undefined) return
     const code = reason instanceof StoreError ? reason.code : 'failed'
     this.#stopped = new StoreError(code, `no more writes until restart: ${reason.message}`, { cause: reason })

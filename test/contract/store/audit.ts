@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { auditEvent, later } from '../../support/records.ts'
-import { times, type WithStore } from './harness.ts'
+import { nonceId, times, type WithStore } from './harness.ts'
 
 export function auditContract(withStore: WithStore): void {
   test('audit events come back as given, oldest first, by request, account, order or serial: 0, 1, 2, many', () =>
@@ -55,11 +55,11 @@ export function auditContract(withStore: WithStore): void {
   test('the store answers a ping, and refuses everything once it is closed', () =>
     withStore(async ({ store, clock }) => {
       await store.ping()
-      const pending = store.nonces.spend('before', clock.now())
+      const pending = store.nonces.spend(nonceId(store, clock.now()), clock.now())
       await store.close()
       assert.equal(await pending, true, 'a write under way is finished')
       await assert.rejects(store.ping(), { code: 'failed' })
-      await assert.rejects(store.nonces.spend('after', clock.now()), { code: 'failed' })
+      await assert.rejects(store.nonces.spend(nonceId(store, clock.now()), clock.now()), { code: 'failed' })
       await assert.rejects(store.eabKeys.list(), { code: 'failed' })
       await store.close()
     }))

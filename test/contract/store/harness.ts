@@ -157,6 +157,11 @@ export async function buildCrl(store: Store, issuerId: string, number: bigint, n
   return entries.map(({ serial }) => serial)
 }
 
+/** The id of a nonce as the store wants it given out. */
+export function nonceId(store: Store, expiresAt: Date): string {
+  return (store.nonces.newId?.(expiresAt) ?? repeatableRandom.bytes(12)).toString('base64url')
+}
+
 export function anyDer(): Buffer {
   return repeatableRandom.bytes(400)
 }

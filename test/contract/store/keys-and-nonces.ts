@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import {
   accountRecord,
@@ -9,7 +10,7 @@ import {
   later,
   repeatableRandom,
 } from '../../support/records.ts'
-import { eventNames, times, type WithStore } from './harness.ts'
+import { eventNames, nonceId, times, type WithStore } from './harness.ts'
 
 const POLICY = {
   finalOrdersSeconds: 3600,
@@ -19,44 +20,37 @@ const POLICY = {
   auditSeconds: 3600,
 }
 
-export function keysAndNoncesContract(withStore: WithStore, { forgets }: { forgets: boolean }): void {
+/**
+ * @param options.forgets for an engine that lives in memory only
+ * @param options.keepsNonceRows false for an engine that has no row for a spent nonce
+ */
+export function keysAndNoncesContract(
+  withStore: WithStore,
+  { forgets, keepsNonceRows }: { forgets: boolean; keepsNonceRows: boolean },
+): void {
   test('KF-B06 a nonce is good once, also when 50 present it at the same time', () =>
     withStore(async ({ store, clock }) => {
       const expiresAt = later(clock.now(), hours(1))
-      const results = await Promise.all(times(50, () => store.nonces.spend('one-nonce', expiresAt)))
+      const [id, another] = [nonceId(store, expiresAt), nonceId(store, expiresAt)]
+      const results = await Promise.all(times(50, () => store.nonces.spend(id, expiresAt)))
       assert.equal(results.filter((good) => good).length, 1)
-      assert.equal(await store.nonces.spend('one-nonce', expiresAt), false)
-      assert.equal(await store.nonces.spend('one-nonce', later(expiresAt, 1)), false, 'whatever its expiry')
-      assert.equal(await store.nonces.spend('another', expiresAt), true)
+      assert.equal(await store.nonces.spend(id, expiresAt), false)
+      assert.equal(await store.nonces.spend(id, later(expiresAt, 1)), false, 'whatever its expiry')
+      assert.equal(await store.nonces.spend(another, expiresAt), true)
     }))
 
-  test('KF-B06 spent nonces leave the table once they are expired', () =>
-    withStore(async ({ store, clock }) => {
-      const perHour = 2500
-      const counts: number[] = []
-      for (let hour = 0; hour < 4; hour++) {
-        const now = clock.now()
-        await Promise.all(times(perHour, (i) => store.nonces.spend(`${hour}-${i}`, later(now, hours(1)))))
-        while ((await store.retention.sweep(POLICY, { now, batch: 1000 })) > 0);
-        counts.push((await store.retention.counts())['nonces'] ?? -1)
-        await clock.advance(hours(1))
-      }
-      assert.deepEqual(
-        counts,
-        times(4, () => perHour),
-      )
-      while ((await store.retention.sweep(POLICY, { now: clock.now(), batch: 1000 })) > 0);
-      assert.equal((await store.retention.counts())['nonces'], 0)
-    }))
-
-  test('a nonce is kept until the instant of its expiry', () =>
+  test('KF-B06 of many nonces at once each is good once, in any order', () =>
     withStore(async ({ store, clock }) => {
       const expiresAt = later(clock.now(), hours(1))
-      await store.nonces.spend('kept', expiresAt)
-      await store.retention.sweep(POLICY, { now: later(expiresAt, -1), batch: 10 })
-      assert.equal(await store.nonces.spend('kept', expiresAt), false)
-      assert.equal(await store.retention.sweep(POLICY, { now: expiresAt, batch: 10 }), 1)
+      const ids = times(300, () => nonceId(store, expiresAt))
+      assert.equal(new Set(ids).size, 300)
+      const shuffled = ids.toSorted((a, b) => (anyOrder(a) < anyOrder(b) ? -1 : 1))
+      const spendAll = (list: string[]) => Promise.all(list.map((id) => store.nonces.spend(id, expiresAt)))
+      assert.deepEqual(new Set(await spendAll(shuffled)), new Set([true]))
+      assert.deepEqual(new Set(await spendAll(ids)), new Set([false]))
     }))
+
+  if (keepsNonceRows) nonceRowsContract(withStore)
 
   // An engine that forgets at its end has no restart to survive.
   if (!forgets)
@@ -64,8 +58,12 @@ export function keysAndNoncesContract(withStore: WithStore, { forgets }: { forge
       withStore(async ({ store, clock, reopen }) => {
         assert.ok(reopen)
         const expiresAt = later(clock.now(), hours(1))
-        assert.equal(await store.nonces.spend('before', expiresAt), true)
-        assert.equal(await (await reopen()).nonces.spend('before', expiresAt), false)
+        const [spent, kept] = [nonceId(store, expiresAt), nonceId(store, expiresAt)]
+        assert.equal(await store.nonces.spend(spent, expiresAt), true)
+        const again = await reopen()
+        assert.equal(await again.nonces.spend(spent, expiresAt), false)
+        assert.equal(await again.nonces.spend(kept, expiresAt), true, 'and what was not spent is good (CQ-N02)')
+        assert.equal(await again.nonces.spend(nonceId(again, expiresAt), expiresAt), true)
       }))
 
   test('external account keys come back as given: none, one, several, of all or one directory', () =>
@@ -140,4 +138,38 @@ export function keysAndNoncesContract(withStore: WithStore, { forgets }: { forge
       first?.createdAt.setTime(0)
       assert.deepEqual(await store.eabKeys.find(key.id), key)
     }))
+}
+
+function nonceRowsContract(withStore: WithStore): void {
+  test('KF-B06 spent nonces leave the table once they are expired', () =>
+    withStore(async ({ store, clock }) => {
+      const perHour = 2500
+      const counts: number[] = []
+      for (let hour = 0; hour < 4; hour++) {
+        const now = clock.now()
+        await Promise.all(times(perHour, (i) => store.nonces.spend(`${hour}-${i}`, later(now, hours(1)))))
+        while ((await store.retention.sweep(POLICY, { now, batch: 1000 })) > 0);
+        counts.push((await store.retention.counts())['nonces'] ?? -1)
+        await clock.advance(hours(1))
+      }
+      assert.deepEqual(
+        counts,
+        times(4, () => perHour),
+      )
+      while ((await store.retention.sweep(POLICY, { now: clock.now(), batch: 1000 })) > 0);
+      assert.equal((await store.retention.counts())['nonces'], 0)
+    }))
+
+  test('a nonce is kept until the instant of its expiry', () =>
+    withStore(async ({ store, clock }) => {
+      const expiresAt = later(clock.now(), hours(1))
+      await store.nonces.spend('kept', expiresAt)
+      await store.retention.sweep(POLICY, { now: later(expiresAt, -1), batch: 10 })
+      assert.equal(await store.nonces.spend('kept', expiresAt), false)
+      assert.equal(await store.retention.sweep(POLICY, { now: expiresAt, batch: 10 }), 1)
+    }))
+}
+
+function anyOrder(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }
