@@ -2,7 +2,7 @@ import type { AccountId, EabKeyId } from '../../lib/ids.ts'
 import type { AccountRecord, Jwk } from '../records.ts'
 import type { AccountStore } from '../store.ts'
 import { appendAudit } from './audit.ts'
-import { type Database, type Sql, Undo, writeOrUndo } from './database.ts'
+import { type Database, type Reads, Undo, writeOrUndo } from './database.ts'
 import { spendEabKey } from './eab-keys.ts'
 import { fromJson, listFromJson, type Mutable, toDate, toJson, toMs } from './encoding.ts'
 import { failOrdersOfAccount } from './order-endings.ts'
@@ -72,12 +72,11 @@ export function createAccountStore(database: Database): AccountStore {
         return { outcome: 'created', account: created }
       }),
 
-    find: (directory, id) => database.read((sql) => find(sql, directory, id)),
+    find: (directory, id) => find(database, directory, id),
 
-    findByThumbprint: (directory, thumbprint) => database.read((sql) => findByThumbprint(sql, directory, thumbprint)),
+    findByThumbprint: (directory, thumbprint) => findByThumbprint(database, directory, thumbprint),
 
-    isAccountKey: (spkiSha256) =>
-      database.read(async (sql) => (await sql.get(IS_ACCOUNT_KEY, spkiSha256)) !== undefined),
+    isAccountKey: async (spkiSha256) => (await database.get(IS_ACCOUNT_KEY, spkiSha256)) !== undefined,
 
     updateContact: (directory, id, contact, audit) =>
       database.write(async (sql) => {
@@ -118,12 +117,12 @@ export function createAccountStore(database: Database): AccountStore {
   }
 }
 
-async function find(sql: Sql, directory: string, id: AccountId): Promise<AccountRecord | undefined> {
+async function find(sql: Reads, directory: string, id: AccountId): Promise<AccountRecord | undefined> {
   const row = await sql.get<AccountRow>(FIND, directory, id)
   return row && toAccount(row)
 }
 
-async function findByThumbprint(sql: Sql, directory: string, thumbprint: string): Promise<AccountRecord | undefined> {
+async function findByThumbprint(sql: Reads, directory: string, thumbprint: string): Promise<AccountRecord | undefined> {
   const row = await sql.get<AccountRow>(FIND_BY_THUMBPRINT, directory, thumbprint)
   return row && toAccount(row)
 }

@@ -53,20 +53,8 @@ export function createAuditStore(database: Database): AuditStore {
     },
 
     async findByReference(reference, limit) {
-      const rows = await database.read((sql) =>
-        sql.all<AuditRow>(
-          FIND_BY_REFERENCE,
-          reference,
-          limit,
-          reference,
-          limit,
-          reference,
-          limit,
-          reference,
-          limit,
-          limit,
-        ),
-      )
+      const one = [reference, limit] as const
+      const rows = await database.all<AuditRow>(FIND_BY_REFERENCE, ...one, ...one, ...one, ...one, limit)
       return rows.map(toEvent)
     },
   }

@@ -12,7 +12,7 @@ import {
   pickChallenge,
   toAuthorizations,
 } from './authorization-rows.ts'
-import type { Database, Sql } from './database.ts'
+import type { Database, Reads, Sql } from './database.ts'
 import { failOrdersOfAuthorization } from './order-endings.ts'
 
 const FIND = `
@@ -29,29 +29,24 @@ const FIND_BY_CHALLENGE = `
   WHERE asked.id = ? AND a.account_id = ? AND a.directory = ?
   ORDER BY c.position`
 
-const GET = `
-  SELECT ${AUTHORIZATION_COLUMNS}
-  FROM authorizations a JOIN challenges c ON c.authorization_id = a.id
-  WHERE a.id = ?
-  ORDER BY c.position`
-
 // Part of the key of reuse: account and directory, exact name, wildcard, profile (KF-A06, KF-A07).
 const SAME_KEY = `
   a.account_id = ? AND a.identifier_value = ? AND a.identifier_type = ? AND a.wildcard = ? AND a.profile = ?
   AND a.directory = ? AND ${LIVE}`
 
-const FIND_VALID_TO_REUSE = `
-  SELECT a.id AS id FROM authorizations a
-  WHERE ${SAME_KEY} AND ${HAS_VALIDATED}
-  ORDER BY a.expires_at DESC, a.id DESC LIMIT 1`
-
-const FIND_PENDING_TO_REUSE = `
-  SELECT a.id AS id FROM authorizations a
-  WHERE ${SAME_KEY} AND a.created_at > ? AND NOT EXISTS (
-    SELECT 1 FROM challenges c WHERE c.authorization_id = a.id
-    AND (c.responded_at IS NOT NULL OR c.validated_at IS NOT NULL OR c.failed_at IS NOT NULL)
-  )
-  ORDER BY a.created_at DESC, a.id DESC LIMIT 1`
+// The newest valid one, else the newest pending one that nobody tried.
+const FIND_REUSABLE = `
+  SELECT ${AUTHORIZATION_COLUMNS}
+  FROM authorizations a JOIN challenges c ON c.authorization_id = a.id
+  WHERE a.id = COALESCE(
+    (SELECT a.id FROM authorizations a WHERE ${SAME_KEY} AND ${HAS_VALIDATED}
+      ORDER BY a.expires_at DESC, a.id DESC LIMIT 1),
+    (SELECT a.id FROM authorizations a WHERE ${SAME_KEY} AND a.created_at > ? AND NOT EXISTS (
+        SELECT 1 FROM challenges t WHERE t.authorization_id = a.id
+        AND (t.responded_at IS NOT NULL OR t.validated_at IS NOT NULL OR t.failed_at IS NOT NULL)
+      )
+      ORDER BY a.created_at DESC, a.id DESC LIMIT 1))
+  ORDER BY c.position`
 
 const FIND_VALID = `
   SELECT ${AUTHORIZATION_COLUMNS}
@@ -79,38 +74,35 @@ export function createAuthorizationStore(database: Database): AuthorizationStore
         await appendAudit(sql, audit)
       }),
 
-    find: (directory, accountId, id) => database.read((sql) => find(sql, directory, accountId, id)),
+    find: (directory, accountId, id) => find(database, directory, accountId, id),
 
-    findChallenge: (directory, accountId, id) =>
-      database.read(async (sql) => {
-        const rows = await sql.all<AuthorizationRow>(FIND_BY_CHALLENGE, id, accountId, directory)
-        return pickChallenge(toAuthorizations(rows)[0], id)
-      }),
+    async findChallenge(directory, accountId, id) {
+      const rows = await database.all<AuthorizationRow>(FIND_BY_CHALLENGE, id, accountId, directory)
+      return pickChallenge(toAuthorizations(rows)[0], id)
+    },
 
-    findReusable: (keys, { now, pendingSince }) =>
-      database.read(async (sql) => {
-        const found: (AuthorizationRecord | undefined)[] = []
-        for (const key of keys) found.push(await findReusable(sql, key, { now, pendingSince }))
-        return found
-      }),
+    async findReusable(keys, { now, pendingSince }) {
+      const found: (AuthorizationRecord | undefined)[] = []
+      for (const key of keys) found.push(await findReusable(database, key, { now, pendingSince }))
+      return found
+    },
 
-    findValid: (directory, accountId, names, now) =>
-      database.read(async (sql) => {
-        const found: AuthorizationRecord[] = []
-        for (const { identifier, wildcard } of names) {
-          const rows = await sql.all<AuthorizationRow>(
-            FIND_VALID,
-            accountId,
-            identifier.value,
-            identifier.type,
-            wildcard ? 1 : 0,
-            directory,
-            now.getTime(),
-          )
-          found.push(...toAuthorizations(rows))
-        }
-        return found
-      }),
+    async findValid(directory, accountId, names, now) {
+      const found: AuthorizationRecord[] = []
+      for (const { identifier, wildcard } of names) {
+        const rows = await database.all<AuthorizationRow>(
+          FIND_VALID,
+          accountId,
+          identifier.value,
+          identifier.type,
+          wildcard ? 1 : 0,
+          directory,
+          now.getTime(),
+        )
+        found.push(...toAuthorizations(rows))
+      }
+      return found
+    },
 
     deactivate: (directory, accountId, id, { now, error, audit }) =>
       database.write(async (sql) => {
@@ -127,7 +119,7 @@ export function createAuthorizationStore(database: Database): AuthorizationStore
 }
 
 async function find(
-  sql: Sql,
+  sql: Reads,
   directory: string,
   accountId: string,
   id: AuthorizationId,
@@ -136,7 +128,7 @@ async function find(
 }
 
 async function findReusable(
-  sql: Sql,
+  sql: Reads,
   key: ReuseKey,
   { now, pendingSince }: { now: Date; pendingSince: Date },
 ): Promise<AuthorizationRecord | undefined> {
@@ -149,12 +141,9 @@ async function findReusable(
     key.directory,
     now.getTime(),
   ]
-  const row =
-    (await sql.get<{ id: string }>(FIND_VALID_TO_REUSE, ...same)) ??
-    (await sql.get<{ id: string }>(FIND_PENDING_TO_REUSE, ...same, pendingSince.getTime()))
-  if (row === undefined) return undefined
+  const rows = await sql.all<AuthorizationRow>(FIND_REUSABLE, ...same, ...same, pendingSince.getTime())
   try {
-    return toAuthorizations(await sql.all<AuthorizationRow>(GET, row.id))[0]
+    return toAuthorizations(rows)[0]
   } catch (error) {
     // One unreadable row must not stop every new order of its account (CQ-O15); it is not reused, that is all.
     if (error instanceof StoreError && error.code === 'failed') return undefined

@@ -25,6 +25,6 @@ export function createBlockedKeyStore(database: Database): BlockedKeyStore {
         if (await blockKey(sql, spkiSha256, { now, reason })) await appendAudit(sql, audit)
       }),
 
-    isBlocked: (spkiSha256) => database.read(async (sql) => (await sql.get(IS_BLOCKED, spkiSha256)) !== undefined),
+    isBlocked: async (spkiSha256) => (await database.get(IS_BLOCKED, spkiSha256)) !== undefined,
   }
 }

@@ -8,7 +8,8 @@ import type { Database } from './database.ts'
 function stuck() {
   const pending: PromiseWithResolvers<unknown>[] = []
   const database: Database = {
-    read: () => Promise.resolve() as never,
+    get: async () => undefined,
+    all: async () => [],
     write: () => {
       const write = Promise.withResolvers<unknown>()
       pending.push(write)
@@ -29,7 +30,7 @@ test('KF-F23 a database that stands still is busy, reads go on, and new work sto
   assert.equal(bounded.pressure(), 1)
   while (writes.length < 80) writes.push(write())
   await assert.rejects(write(), (error) => error instanceof StoreError && error.code === 'busy')
-  await bounded.read(async () => undefined)
+  await bounded.get('SELECT 1')
   pending[0]?.reject(new StoreError('failed', 'test'))
   await assert.rejects(writes[0] as Promise<unknown>)
   writes[0] = write()

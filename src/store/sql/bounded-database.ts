@@ -19,7 +19,8 @@ export function boundDatabase(database: Database, maxWrites: number = MAX_WRITES
     waiting--
   }
   return {
-    read: (fn) => database.read(fn),
+    get: (sql, ...params) => database.get(sql, ...params),
+    all: (sql, ...params) => database.all(sql, ...params),
     write: (fn) => {
       if (waiting >= maxWrites) {
         return Promise.reject(new StoreError('busy', `${waiting} writes wait for the database, which is too slow`))

@@ -12,7 +12,7 @@ import {
   toCertificate,
 } from './certificate-rows.ts'
 import { nextRevocation } from './crls.ts'
-import { type Database, type Sql, Undo, writeOrUndo } from './database.ts'
+import { type Database, type Reads, Undo, writeOrUndo } from './database.ts'
 import { digest } from './encoding.ts'
 import { noteIssued } from './limits.ts'
 import { failOrder } from './order-endings.ts'
@@ -133,20 +133,20 @@ export function createCertificateStore(database: Database, log: Logger | undefin
       }),
 
     async listUnfinished(before, limit) {
-      const rows = await database.read((sql) => sql.all<CertificateRow>(LIST_UNFINISHED, before.getTime(), limit))
+      const rows = await database.all<CertificateRow>(LIST_UNFINISHED, before.getTime(), limit)
       return rows.flatMap(readable)
     },
 
-    find: (issuerId, serial) => database.read((sql) => find(sql, { issuerId, serial })),
+    find: (issuerId, serial) => find(database, { issuerId, serial }),
 
-    findBySerial: (serial) =>
-      database.read(async (sql) => (await sql.all<CertificateRow>(FIND_BY_SERIAL, serial)).map(toCertificate)),
+    async findBySerial(serial) {
+      return (await database.all<CertificateRow>(FIND_BY_SERIAL, serial)).map(toCertificate)
+    },
 
-    findForAccount: (directory, accountId, serial) =>
-      database.read(async (sql) => {
-        const row = await sql.get<CertificateRow>(FIND_FOR_ACCOUNT, accountId, serial, directory)
-        return row && toCertificate(row)
-      }),
+    async findForAccount(directory, accountId, serial) {
+      const row = await database.get<CertificateRow>(FIND_FOR_ACCOUNT, accountId, serial, directory)
+      return row && toCertificate(row)
+    },
 
     revoke: (key, { now, reason, raiseToKeyCompromise, audit }) =>
       database.write(async (sql) => {
@@ -183,7 +183,7 @@ export function createCertificateStore(database: Database, log: Logger | undefin
   }
 }
 
-async function find(sql: Sql, { issuerId, serial }: Key): Promise<CertificateRecord | undefined> {
+async function find(sql: Reads, { issuerId, serial }: Key): Promise<CertificateRecord | undefined> {
   const row = await sql.get<CertificateRow>(FIND, issuerId, serial)
   return row && toCertificate(row)
 }

@@ -81,28 +81,24 @@ export async function nextRevocation(sql: Sql, issuerId: string): Promise<number
 
 export function createCrlStore(database: Database): CrlStore {
   return {
-    latest: (issuerId) =>
-      database.read(async (sql) => {
-        const row = await sql.get<CrlRow>(LATEST, issuerId)
-        return row && toCrl(row)
-      }),
+    async latest(issuerId) {
+      const row = await database.get<CrlRow>(LATEST, issuerId)
+      return row && toCrl(row)
+    },
 
-    pendingSince: (issuerId) =>
-      database.read(async (sql) => {
-        const since = (await sql.get<{ since: number | null }>(PENDING_SINCE, issuerId))?.since
-        return since === null || since === undefined ? undefined : toDate(since)
-      }),
+    async pendingSince(issuerId) {
+      const since = (await database.get<{ since: number | null }>(PENDING_SINCE, issuerId))?.since
+      return since === null || since === undefined ? undefined : toDate(since)
+    },
 
     async revokedEntries(issuerId) {
       // The mark is taken first: what is revoked while the pages are read may or may not be on them, but counts as
       // not covered, and so is on the next CRL for certain.
-      const upTo = await database.read(
-        async (sql) => (await sql.get<{ revocation_sequence: number }>(SEQUENCE, issuerId))?.revocation_sequence ?? 0,
-      )
+      const upTo = (await database.get<{ revocation_sequence: number }>(SEQUENCE, issuerId))?.revocation_sequence ?? 0
       const entries: RevokedEntry[] = []
       for (;;) {
         const after = entries.at(-1)?.serial ?? ''
-        const rows = await database.read((sql) => sql.all<RevokedRow>(REVOKED, issuerId, after, REVOKED_PAGE))
+        const rows = await database.all<RevokedRow>(REVOKED, issuerId, after, REVOKED_PAGE)
         for (const row of rows) entries.push(toEntry(row))
         if (rows.length < REVOKED_PAGE) return { entries, upTo }
         await nextTurn()

@@ -3,9 +3,7 @@
  * both understand: `?` placeholders, `ON CONFLICT`, `RETURNING`, instants as BIGINT milliseconds since 1970, JSON
  * as text. What differs between engines stays in the engine's own folder.
  */
-export interface Database {
-  /** Runs `fn` on one snapshot of committed data. */
-  read<T>(fn: (sql: Sql) => Promise<T>): Promise<T>
+export interface Database extends Reads {
   /**
    * Runs `fn` in a transaction and resolves with its value once that is durable. When `fn` throws, everything it
    * did is undone, and what it threw is passed on if it is a `StoreError` or an `Undo`; anything else becomes a
@@ -18,10 +16,18 @@ export interface Database {
   close(): Promise<void>
 }
 
-export interface Sql {
-  /** The first row, or undefined. Also runs a statement with RETURNING. */
+/**
+ * Statements that return rows. Outside a write, each sees committed data as of one moment, and two of them may see two
+ * moments: what must fit together is asked for in one statement.
+ */
+export interface Reads {
+  /** The first row, or undefined. */
   get<Row>(sql: string, ...params: SqlValue[]): Promise<Row | undefined>
   all<Row>(sql: string, ...params: SqlValue[]): Promise<Row[]>
+}
+
+/** Inside a write, `get` and `all` also take statements with RETURNING. */
+export interface Sql extends Reads {
   run(sql: string, ...params: SqlValue[]): Promise<{ changes: number }>
 }
 

@@ -66,20 +66,18 @@ export function createEabKeyStore(database: Database): EabKeyStore {
         await appendAudit(sql, audit)
       }),
 
-    find: (id) =>
-      database.read(async (sql) => {
-        const row = await sql.get<EabKeyRow>(FIND, id)
-        return row && toEabKey(row)
-      }),
+    async find(id) {
+      const row = await database.get<EabKeyRow>(FIND, id)
+      return row && toEabKey(row)
+    },
 
-    list: (directory) =>
-      database.read(async (sql) => {
-        const rows =
-          directory === undefined
-            ? await sql.all<EabKeyRow>(LIST)
-            : await sql.all<EabKeyRow>(LIST_OF_DIRECTORY, directory)
-        return rows.map(toEabKey)
-      }),
+    async list(directory) {
+      const rows =
+        directory === undefined
+          ? await database.all<EabKeyRow>(LIST)
+          : await database.all<EabKeyRow>(LIST_OF_DIRECTORY, directory)
+      return rows.map(toEabKey)
+    },
 
     revoke: (id, now, audit) =>
       database.write(async (sql) => {

@@ -25,7 +25,7 @@ function racingDatabase(races: number) {
       return { changes: 1 }
     },
   }
-  const database: Database = { read: (fn) => fn(sql), write: (fn) => fn(sql), close: async () => undefined }
+  const database: Database = { get: sql.get, all: sql.all, write: (fn) => fn(sql), close: async () => undefined }
   return { database, tat: () => tat }
 }
 

@@ -97,28 +97,25 @@ export function createLimitStore(database: Database): LimitStore {
       )
     },
 
-    standing: ({ set, names }, now) =>
-      database.read(async (sql) => {
-        const padded = padKeys(names)
-        const rows = await sql.all<StandingRow>(STANDING(padded.length), set, ...padded, now.getTime())
-        const issued = rows.find(({ kind }) => kind === 'set')
-        return {
-          ...(issued && { issued: { renewableUntil: toDate(issued.until_at), tatUs: issued.tat } }),
-          pauses: rows.filter(({ kind }) => kind === 'name').map(toPause),
-        }
-      }),
+    async standing({ set, names }, now) {
+      const padded = padKeys(names)
+      const rows = await database.all<StandingRow>(STANDING(padded.length), set, ...padded, now.getTime())
+      const issued = rows.find(({ kind }) => kind === 'set')
+      return {
+        ...(issued && { issued: { renewableUntil: toDate(issued.until_at), tatUs: issued.tat } }),
+        pauses: rows.filter(({ kind }) => kind === 'name').map(toPause),
+      }
+    },
 
-    list: ({ now, limit }) =>
-      database.read(async (sql) => {
-        const rows = await sql.all<RateRow>(LIST, now.getTime(), limit)
-        return rows.map(({ key, tat }) => ({ key, tatUs: tat })).sort((a, b) => b.tatUs - a.tatUs)
-      }),
+    async list({ now, limit }) {
+      const rows = await database.all<RateRow>(LIST, now.getTime(), limit)
+      return rows.map(({ key, tat }) => ({ key, tatUs: tat })).sort((a, b) => b.tatUs - a.tatUs)
+    },
 
-    listPauses: ({ now, limit }) =>
-      database.read(async (sql) => {
-        const rows = await sql.all<PauseRow>(LIST_PAUSES, now.getTime(), now.getTime(), limit)
-        return rows.map(toPause)
-      }),
+    async listPauses({ now, limit }) {
+      const rows = await database.all<PauseRow>(LIST_PAUSES, now.getTime(), now.getTime(), limit)
+      return rows.map(toPause)
+    },
 
     clear: (key, audit) =>
       database.write(async (sql) => {

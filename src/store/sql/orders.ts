@@ -22,23 +22,25 @@ import { fromJson, listFromJson, type Mutable, toDate, toJson, toMs } from './en
 import { failOrder } from './order-endings.ts'
 import { claimReplacement } from './replacements.ts'
 
-interface OrderRow {
-  readonly id: string
-  readonly directory: string
-  readonly account_id: string
+/** An order beside one challenge of one of its authorizations, as WITH_AUTHORIZATIONS selects them. */
+type OrderRow = {
+  readonly order_id: string
+  readonly order_directory: string
+  readonly order_account_id: string
+  /** In the first row; NULL in the others. */
   readonly identifiers: string
-  readonly profile: string
+  readonly order_profile: string
   readonly not_before: number | null
   readonly not_after: number | null
-  readonly created_at: number
-  readonly expires_at: number
+  readonly order_created_at: number
+  readonly order_expires_at: number
   readonly processing_at: number | null
   readonly csr_sha256: string | null
   readonly certificate_serial: string | null
-  readonly failed_at: number | null
-  readonly error: string | null
+  readonly order_failed_at: number | null
+  readonly order_error: string | null
   readonly replaces: string | null
-}
+} & (AuthorizationRow | { readonly challenge_id: null })
 
 const COLUMNS = `
   id, directory, account_id, identifiers, profile, not_before, not_after, created_at, expires_at, processing_at,
@@ -48,17 +50,25 @@ const INSERT = `INSERT INTO orders (${COLUMNS}, ends_at) VALUES (?, ?, ?, ?, ?, 
 
 const INSERT_LINK = 'INSERT INTO order_authorizations (order_id, position, authorization_id) VALUES (?, ?, ?)'
 
-const FIND = `SELECT ${COLUMNS} FROM orders WHERE id = ? AND account_id = ? AND directory = ?`
+// One statement, so that order and authorizations are of one moment; its wide columns are in the first row only.
+const WITH_AUTHORIZATIONS = `
+  SELECT o.id AS order_id, o.directory AS order_directory, o.account_id AS order_account_id,
+    CASE WHEN COALESCE(held.position, 0) + COALESCE(c.position, 0) = 0 THEN o.identifiers END AS identifiers,
+    CASE WHEN COALESCE(held.position, 0) + COALESCE(c.position, 0) = 0 THEN o.profile END AS order_profile,
+    o.not_before AS not_before, o.not_after AS not_after, o.created_at AS order_created_at,
+    o.expires_at AS order_expires_at, o.processing_at AS processing_at, o.csr_sha256 AS csr_sha256,
+    o.certificate_serial AS certificate_serial, o.failed_at AS order_failed_at, o.error AS order_error,
+    o.replaces AS replaces,
+    ${AUTHORIZATION_COLUMNS}
+  FROM orders o
+  LEFT JOIN order_authorizations held ON held.order_id = o.id
+  LEFT JOIN authorizations a ON a.id = held.authorization_id
+  LEFT JOIN challenges c ON c.authorization_id = a.id`
 
-const GET = `SELECT ${COLUMNS} FROM orders WHERE id = ?`
+const FIND = `${WITH_AUTHORIZATIONS}
+  WHERE o.id = ? AND o.account_id = ? AND o.directory = ? ORDER BY held.position, c.position`
 
-const AUTHORIZATIONS_OF = `
-  SELECT ${AUTHORIZATION_COLUMNS}
-  FROM order_authorizations held
-  JOIN authorizations a ON a.id = held.authorization_id
-  JOIN challenges c ON c.authorization_id = a.id
-  WHERE held.order_id = ?
-  ORDER BY held.position, c.position`
+const GET = `${WITH_AUTHORIZATIONS} WHERE o.id = ? ORDER BY held.position, c.position`
 
 const USABLE = `
   SELECT a.identifier_type AS type, a.identifier_value AS value, a.wildcard AS wildcard FROM authorizations a
@@ -102,21 +112,20 @@ export function createOrderStore(database: Database): OrderStore {
         return 'created'
       }),
 
-    find: (directory, accountId, id) =>
-      database.read(async (sql) => withAuthorizations(sql, await sql.get<OrderRow>(FIND, id, accountId, directory))),
+    find: async (directory, accountId, id) =>
+      toOrderWithAuthorizations(await database.all<OrderRow>(FIND, id, accountId, directory)),
 
-    get: (id) => database.read(async (sql) => withAuthorizations(sql, await sql.get<OrderRow>(GET, id))),
+    get: async (id) => toOrderWithAuthorizations(await database.all<OrderRow>(GET, id)),
 
     listIds: async (directory, accountId, { now, limit, cursor }) => {
       const after = cursor === undefined ? undefined : parseCursor(cursor)
       if (cursor !== undefined && after === undefined) return { orderIds: [] }
       const listed = [accountId, directory, now.getTime()]
       // One more than asked for tells whether there is a next page.
-      const rows = await database.read((sql) =>
+      const rows =
         after === undefined
-          ? sql.all<ListedRow>(LIST_FIRST, ...listed, limit + 1)
-          : sql.all<ListedRow>(LIST_AFTER, ...listed, after.createdAt, after.id, limit + 1),
-      )
+          ? await database.all<ListedRow>(LIST_FIRST, ...listed, limit + 1)
+          : await database.all<ListedRow>(LIST_AFTER, ...listed, after.createdAt, after.id, limit + 1)
       const page = rows.slice(0, limit)
       const orderIds = page.map(({ id }) => id as OrderId)
       const last = page.at(-1)
@@ -160,10 +169,15 @@ function checkProves(order: OrderRecord, identifier: Identifier, proof: Proof): 
   }
 }
 
-async function withAuthorizations(sql: Sql, row: OrderRow | undefined): Promise<OrderWithAuthorizations | undefined> {
-  if (row === undefined) return undefined
-  const authorizations = toAuthorizations(await sql.all<AuthorizationRow>(AUTHORIZATIONS_OF, row.id))
-  return { order: toOrder(row), authorizations }
+function toOrderWithAuthorizations(rows: readonly OrderRow[]): OrderWithAuthorizations | undefined {
+  const [first] = rows
+  if (first === undefined) return undefined
+  return { order: toOrder(first), authorizations: toAuthorizations(rows.filter(hasChallenge)) }
+}
+
+/** Without any authorization, an order is one row whose other half is empty. */
+function hasChallenge(row: OrderRow): row is OrderRow & AuthorizationRow {
+  return row.challenge_id !== null
 }
 
 /** Where the next page begins: after the instant and id of the last order of this one. */
@@ -199,23 +213,23 @@ function toParams(order: OrderRecord): SqlValue[] {
 }
 
 function toOrder(row: OrderRow): OrderRecord {
-  const place = { table: 'orders', id: row.id }
+  const place = { table: 'orders', id: row.order_id }
   const order: Mutable<OrderRecord> = {
-    id: row.id as OrderId,
-    directory: row.directory,
-    accountId: row.account_id as AccountId,
+    id: row.order_id as OrderId,
+    directory: row.order_directory,
+    accountId: row.order_account_id as AccountId,
     identifiers: listFromJson<Identifier>(row.identifiers, { ...place, column: 'identifiers' }),
-    profile: fromJson<ProfileSnapshot>(row.profile, { ...place, column: 'profile' }),
-    createdAt: toDate(row.created_at),
-    expiresAt: toDate(row.expires_at),
+    profile: fromJson<ProfileSnapshot>(row.order_profile, { ...place, column: 'profile' }),
+    createdAt: toDate(row.order_created_at),
+    expiresAt: toDate(row.order_expires_at),
   }
   if (row.not_before !== null) order.notBefore = toDate(row.not_before)
   if (row.not_after !== null) order.notAfter = toDate(row.not_after)
   if (row.processing_at !== null) order.processingAt = toDate(row.processing_at)
   if (row.csr_sha256 !== null) order.csrSha256 = row.csr_sha256
   if (row.certificate_serial !== null) order.certificateSerial = row.certificate_serial
-  if (row.failed_at !== null) order.failedAt = toDate(row.failed_at)
+  if (row.order_failed_at !== null) order.failedAt = toDate(row.order_failed_at)
   if (row.replaces !== null) order.replaces = row.replaces
-  if (row.error !== null) order.error = fromJson<StoredProblem>(row.error, { ...place, column: 'error' })
+  if (row.order_error !== null) order.error = fromJson<StoredProblem>(row.order_error, { ...place, column: 'error' })
   return order
 }

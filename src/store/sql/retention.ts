@@ -102,7 +102,7 @@ export function createRetentionStore(database: Database): RetentionStore {
     async counts() {
       const counts: Record<string, number> = {}
       for (const table of TABLES) {
-        const row = await database.read((sql) => sql.get<{ count: number }>(`SELECT COUNT(*) AS count FROM ${table}`))
+        const row = await database.get<{ count: number }>(`SELECT COUNT(*) AS count FROM ${table}`)
         counts[table] = row?.count ?? 0
       }
       return counts

@@ -13,7 +13,7 @@ interface SecretRow {
 export function createSecretStore(database: Database): SecretStore {
   return {
     async getOrCreate(name, make) {
-      const known = await database.read((sql) => sql.get<SecretRow>(FIND, name))
+      const known = await database.get<SecretRow>(FIND, name)
       if (known !== undefined) return toBuffer(known.value)
       const made = make()
       return database.write(async (sql) => {

@@ -49,7 +49,7 @@ export function createSqlStore(
 
     async ping() {
       await database.write((sql) => sql.run(HEARTBEAT, clock.now().getTime()))
-      await database.read((sql) => sql.get(READ_HEARTBEAT))
+      await database.get(READ_HEARTBEAT)
     },
 
     pressure: () => database.pressure(),

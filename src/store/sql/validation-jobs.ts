@@ -12,7 +12,7 @@ import {
   toAuthorizations,
 } from './authorization-rows.ts'
 import { endJobs } from './authorizations.ts'
-import type { Database, Sql } from './database.ts'
+import type { Database, Reads, Sql } from './database.ts'
 import { toDate } from './encoding.ts'
 import { noteFailure } from './name-failures.ts'
 import { failOrdersOfAuthorization } from './order-endings.ts'
@@ -94,9 +94,9 @@ export function createValidationJobStore(database: Database, log: Logger | undef
 
     async lease({ now, owner, leaseUntil, limit }) {
       const at = now.getTime()
-      const due = (sql: Sql) => sql.all<{ challenge_id: string }>(DUE, at, at, limit)
+      const due = (sql: Reads) => sql.all<{ challenge_id: string }>(DUE, at, at, limit)
       // Mostly there is nothing to do, and then nothing is written.
-      if ((await database.read(due)).length === 0) return []
+      if ((await due(database)).length === 0) return []
       return database.write(async (sql) => {
         const jobs: ValidationJob[] = []
         for (const { challenge_id } of await due(sql)) {
@@ -153,7 +153,7 @@ export function createValidationJobStore(database: Database, log: Logger | undef
         return 'done'
       }),
 
-    count: () => database.read(async (sql) => (await sql.get<{ count: number }>(COUNT))?.count ?? 0),
+    count: async () => (await database.get<{ count: number }>(COUNT))?.count ?? 0,
   }
 
   /** One unreadable row must not stop the jobs of everybody else; it waits, and is said again with each lease. */

@@ -63,13 +63,18 @@ function checkPragma(connection: DatabaseSync, name: string, wanted: string | nu
   }
 }
 
-/** A connection with its prepared statements. */
+/** A connection with its prepared statements. Everything happens at once; the promises are for the sake of `Sql`. */
 export class Statements implements Sql {
   readonly connection: DatabaseSync
   readonly #prepared = new Map<string, StatementSync>()
 
   constructor(connection: DatabaseSync) {
     this.connection = connection
+  }
+
+  /** True between BEGIN and its end. */
+  get isTransaction(): boolean {
+    return this.connection.isTransaction
   }
 
   async get<Row>(sql: string, ...params: SqlValue[]): Promise<Row | undefined> {

@@ -5,7 +5,7 @@ import type { Logger } from '../../observe/log.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import { MIGRATIONS } from '../migrations/index.ts'
 import type { Migration } from '../migrations/migration.ts'
-import type { Database } from '../sql/database.ts'
+import type { Database, Reads } from '../sql/database.ts'
 import { createSqlStore } from '../sql/store.ts'
 import type { NonceStore, Store } from '../store.ts'
 import { type Connect, connectSqlite, prepareReader, prepareWriter, Statements, whileOpening } from './connection.ts'
@@ -75,16 +75,20 @@ function openDatabase(options: SqliteStoreOptions): SqliteDatabase {
       bringUpToDate(writer, { path: inMemory ? undefined : path, holdsLock: lock !== undefined, migrations, clock })
       return lock && takeNonces(writer, { clock, random, log })
     })
-    const commits = new GroupCommit(new Statements(writer), { clock, log, metrics })
-    // A database in memory exists on one connection only, so reads take their turn with the writes.
-    const reader = inMemory ? undefined : openReader(open(true))
+    const statements = new Statements(writer)
+    const commits = new GroupCommit(statements, { clock, log, metrics })
+    const reader = new Reader(statements, {
+      isWriterWell: () => !commits.hasFailed,
+      aside: inMemory ? takingTurns(commits) : openReader(open(true)),
+    })
     return {
       nonces,
-      read: (fn) => (reader ?? { read: commits.write.bind(commits) }).read(fn),
+      get: (sql, ...params) => reader.get(sql, ...params),
+      all: (sql, ...params) => reader.all(sql, ...params),
       write: (fn) => commits.write(fn),
       async close() {
         await commits.close()
-        await reader?.close()
+        reader.close()
         if (nonces !== undefined && writer.isOpen && !commits.hasFailed) keepNoncesIfPossible(writer, nonces, log)
         for (const connection of opened) if (connection.isOpen) connection.close()
         lock?.release()
@@ -106,9 +110,17 @@ function keepNoncesIfPossible(connection: DatabaseSync, nonces: NonceLedger, log
   }
 }
 
-function openReader(connection: DatabaseSync): Reader {
+function openReader(connection: DatabaseSync): Reads {
   prepareReader(connection)
-  return new Reader(new Statements(connection))
+  return new Statements(connection)
+}
+
+/** A database in memory exists on one connection only, so while a batch is open reads take their turn with the writes. */
+function takingTurns(commits: GroupCommit): Reads {
+  return {
+    get: (sql, ...params) => commits.write((inside) => inside.get(sql, ...params)),
+    all: (sql, ...params) => commits.write((inside) => inside.all(sql, ...params)),
+  }
 }
 
 /** The schema changes only under the server's lock, so that never an old and a new program work side by side (KF-E16). */

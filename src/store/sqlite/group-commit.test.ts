@@ -41,14 +41,18 @@ async function withTable(
   prepareReader(readConnection)
   const observed: number[] = []
   const metrics: Metrics = { count: () => {}, set: () => {}, observe: (_name, seconds) => void observed.push(seconds) }
-  const commits = new GroupCommit(new Statements(writer), { clock, log: undefined, metrics })
-  const reader = new Reader(new Statements(readConnection))
+  const statements = new Statements(writer)
+  const commits = new GroupCommit(statements, { clock, log: undefined, metrics })
+  const reader = new Reader(statements, {
+    isWriterWell: () => !commits.hasFailed,
+    aside: new Statements(readConnection),
+  })
   try {
     const count = (sql: string) => ran.filter((text) => text === sql).length
     await fn({ commits, reader, faults, count, observed })
   } finally {
     await commits.close()
-    await reader.close()
+    reader.close()
     for (const connection of connections) connection.close()
     await rm(folder, { recursive: true, force: true })
   }
@@ -57,7 +61,7 @@ async function withTable(
 const insert = (id: string) => (sql: Sql) => sql.run('INSERT INTO items (id) VALUES (?)', id)
 
 async function items(reader: Reader): Promise<string[]> {
-  const rows = await reader.read((sql) => sql.all<{ id: string }>('SELECT id FROM items ORDER BY id'))
+  const rows = await reader.all<{ id: string }>('SELECT id FROM items ORDER BY id')
   return rows.map(({ id }) => id)
 }
 
@@ -92,17 +96,28 @@ test('a write is seen by every read that begins after it was acknowledged', () =
     }
   }))
 
-test('all statements of a read see one snapshot, whatever is committed in between', () =>
+test('a read that begins while a batch runs never sees a part of it, and sees all of it once it is acknowledged', () =>
   withTable(async ({ commits, reader }) => {
-    await commits.write(insert('a'))
-    const counts = await reader.read(async (sql) => {
-      const count = async () => (await sql.get<{ n: number }>('SELECT COUNT(*) AS n FROM items'))?.n
-      const first = await count()
-      await commits.write(insert('b'))
-      return [first, await count()]
-    })
-    assert.deepEqual(counts, [1, 1])
+    const seen: Promise<string[]>[] = []
+    const look = async (sql: Sql, id: string) => {
+      seen.push(items(reader))
+      await insert(id)(sql)
+      seen.push(items(reader))
+    }
+    await Promise.all([commits.write((sql) => look(sql, 'a')), commits.write((sql) => look(sql, 'b'))])
+    for (const ids of await Promise.all(seen)) assert.deepEqual(ids, [])
     assert.deepEqual(await items(reader), ['a', 'b'])
+  }))
+
+test('KF-E03 reads go on after the disk failed, even where the writer was left in the middle of a batch', () =>
+  withTable(async ({ commits, faults, reader }) => {
+    await commits.write(insert('a'))
+    faults.before = (sql) => {
+      if (sql === 'COMMIT' || sql === 'ROLLBACK') throw sqliteError(IOERR_FSYNC)
+    }
+    await assert.rejects(commits.write(insert('b')), { code: 'full' })
+    assert.deepEqual(await items(reader), ['a'])
+    delete faults.before
   }))
 
 test('a write that fails half way is undone alone, in its place among the others', () =>

@@ -1,40 +1,48 @@
-import type { Sql } from '../sql/database.ts'
+import type { Reads, SqlValue } from '../sql/database.ts'
 import { StoreError } from '../store.ts'
 import type { Statements } from './connection.ts'
 import { toStoreError } from './errors.ts'
 
-/** Reads of committed data on a connection of their own, each on one snapshot, one after the other. */
-export class Reader {
-  readonly #sql: Statements
-  #last: Promise<unknown> = Promise.resolve()
+/**
+ * Reads of committed data, one statement each. The writer's own connection answers while it has no transaction open: what
+ * it just wrote is still in its memory, whereas another connection reads every page anew after each commit. While a batch
+ * is open, and once the writer failed, a connection that only reads answers.
+ */
+export class Reader implements Reads {
+  readonly #writer: Statements
+  readonly #isWriterWell: () => boolean
+  readonly #aside: Reads
   #closed = false
 
-  constructor(sql: Statements) {
-    this.#sql = sql
+  /** @param options.aside what answers while the writer's connection cannot */
+  constructor(writer: Statements, options: { readonly isWriterWell: () => boolean; readonly aside: Reads }) {
+    this.#writer = writer
+    this.#isWriterWell = options.isWriterWell
+    this.#aside = options.aside
   }
 
-  read<T>(run: (sql: Sql) => Promise<T>): Promise<T> {
-    if (this.#closed) return Promise.reject(new StoreError('failed', 'the store was closed'))
-    const result = this.#last.then(() => this.#snapshot(run))
-    this.#last = result.catch(() => undefined)
-    return result
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true
-    await this.#last
-  }
-
-  async #snapshot<T>(run: (sql: Sql) => Promise<T>): Promise<T> {
+  async get<Row>(sql: string, ...params: SqlValue[]): Promise<Row | undefined> {
     try {
-      this.#sql.exec('BEGIN')
-      try {
-        return await run(this.#sql)
-      } finally {
-        if (this.#sql.connection.isTransaction) this.#sql.exec('COMMIT')
-      }
+      return await this.#open().get<Row>(sql, ...params)
     } catch (error) {
       throw toStoreError(error, 'the database could not be read')
     }
+  }
+
+  async all<Row>(sql: string, ...params: SqlValue[]): Promise<Row[]> {
+    try {
+      return await this.#open().all<Row>(sql, ...params)
+    } catch (error) {
+      throw toStoreError(error, 'the database could not be read')
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+  }
+
+  #open(): Reads {
+    if (this.#closed) throw new StoreError('failed', 'the store was closed')
+    return this.#writer.isTransaction || !this.#isWriterWell() ? this.#aside : this.#writer
   }
 }
