@@ -13,9 +13,6 @@ const OPENING_BUSY_TIMEOUT_MS = 5000
 /** Pages in memory per connection, so that the indexes of a busy day need not be read again and again. */
 const CACHE_KIB = 8 * 1024
 
-/** Pages in the write-ahead log before they are copied to the database; a hot page is then copied once for many commits. */
-const CHECKPOINT_PAGES = 4000
-
 /** A checkpoint cuts the write-ahead log back to this after a burst. */
 const WAL_KEPT_BYTES = 64 * 1024 * 1024
 
@@ -25,18 +22,23 @@ export const connectSqlite: Connect = (path, { readOnly }) =>
 /** Prepares a connection that writes. Refuses one that would not keep what it acknowledges. */
 export function prepareWriter(connection: DatabaseSync, { inMemory }: { inMemory: boolean }): void {
   connection.exec('PRAGMA journal_mode = WAL')
-  connection.exec('PRAGMA synchronous = FULL')
-  // On macOS, only these make a commit reach the medium; elsewhere they do nothing.
+  prepareCheckpoints(connection)
+  // On macOS, only this makes a commit reach the medium; elsewhere it does nothing.
   connection.exec('PRAGMA fullfsync = ON')
-  connection.exec('PRAGMA checkpoint_fullfsync = ON')
   connection.exec(`PRAGMA cache_size = -${CACHE_KIB}`)
-  connection.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
   connection.exec(`PRAGMA journal_size_limit = ${WAL_KEPT_BYTES}`)
   // What a savepoint may have to undo is held in memory instead of a temporary file.
   connection.exec('PRAGMA temp_store = MEMORY')
   checkPragma(connection, 'journal_mode', inMemory ? 'memory' : 'wal')
   checkPragma(connection, 'synchronous', 2)
   checkPragma(connection, 'foreign_keys', 1)
+}
+
+/** Prepares a connection that copies the write-ahead log, when it is told to and not by itself (`checkpointer.ts`). */
+export function prepareCheckpoints(connection: DatabaseSync): void {
+  connection.exec('PRAGMA synchronous = FULL')
+  connection.exec('PRAGMA checkpoint_fullfsync = ON')
+  connection.exec('PRAGMA wal_autocheckpoint = 0')
 }
 
 /** Runs what is done once while the store is opened; a tool that writes just then is waited for. */
@@ -83,6 +85,11 @@ export class Statements implements Sql {
 
   async all<Row>(sql: string, ...params: SqlValue[]): Promise<Row[]> {
     return this.#prepare(sql).all(...params) as Row[]
+  }
+
+  /** Like `get`, at once. */
+  first<Row>(sql: string): Row | undefined {
+    return this.#prepare(sql).get() as Row | undefined
   }
 
   async run(sql: string, ...params: SqlValue[]): Promise<{ changes: number }> {

@@ -8,8 +8,10 @@ import type { Migration } from '../migrations/migration.ts'
 import type { Database, Reads } from '../sql/database.ts'
 import { createSqlStore } from '../sql/store.ts'
 import type { NonceStore, Store } from '../store.ts'
+import { startCheckpointThread } from './checkpoint-thread.ts'
+import { Checkpointer, type CheckpointThread } from './checkpointer.ts'
 import { type Connect, connectSqlite, prepareReader, prepareWriter, Statements, whileOpening } from './connection.ts'
-import { toStoreError } from './errors.ts'
+import { endsWrites, toStoreError } from './errors.ts'
 import { GroupCommit } from './group-commit.ts'
 import { ServerLock } from './lock.ts'
 import { migrate, missingMigrations } from './migrate.ts'
@@ -34,8 +36,9 @@ export interface SqliteStoreOptions {
    * nonces in memory.
    */
   readonly exclusive?: boolean
-  /** Replaced in tests only: how connections are opened, and which schema this program knows. */
+  /** Replaced in tests only: how connections are opened, what copies the log, and which schema this program knows. */
   readonly connect?: Connect
+  readonly checkpoints?: () => CheckpointThread
   readonly migrations?: readonly Migration[]
 }
 
@@ -76,7 +79,17 @@ function openDatabase(options: SqliteStoreOptions): SqliteDatabase {
       return lock && takeNonces(writer, { clock, random, log })
     })
     const statements = new Statements(writer)
-    const commits = new GroupCommit(statements, { clock, log, metrics })
+    const checkpoints = new Checkpointer(statements, {
+      clock,
+      log,
+      startThread: lock && (options.checkpoints ?? (() => startCheckpointThread(path))),
+      onFailure: (error) => {
+        const reason = toStoreError(error, 'the write-ahead log could not be copied to the database')
+        log?.error('store.checkpoint-failed', { error: reason })
+        if (endsWrites(error)) commits.fail(reason)
+      },
+    })
+    const commits = new GroupCommit(statements, { clock, log, metrics, checkpoints })
     const reader = new Reader(statements, {
       isWriterWell: () => !commits.hasFailed,
       aside: inMemory ? takingTurns(commits) : openReader(open(true)),
@@ -88,6 +101,7 @@ function openDatabase(options: SqliteStoreOptions): SqliteDatabase {
       write: (fn) => commits.write(fn),
       async close() {
         await commits.close()
+        await checkpoints.close()
         reader.close()
         if (nonces !== undefined && writer.isOpen && !commits.hasFailed) keepNoncesIfPossible(writer, nonces, log)
         for (const connection of opened) if (connection.isOpen) connection.close()

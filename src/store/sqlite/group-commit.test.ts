@@ -75,6 +75,22 @@ test('writes of one turn of the event loop share one commit, at most 256 of them
     assert.equal((await items(reader)).length, 513)
   }))
 
+test('KF-F15 a batch ends when its writes have run for some milliseconds; the next begins in another turn of the loop', () => {
+  let nowMs = 0
+  const slow = (id: string) => (sql: Sql) => {
+    nowMs += 1.5
+    return insert(id)(sql)
+  }
+  return withTable(
+    async ({ commits, count, reader }) => {
+      await Promise.all(Array.from({ length: 10 }, (_, i) => commits.write(slow(`s${i}`))))
+      assert.equal(count('BEGIN IMMEDIATE'), 4)
+      assert.equal((await items(reader)).length, 10)
+    },
+    { ...systemClock, monotonicMs: () => nowMs },
+  )
+})
+
 test('a read sees only what is committed, even while a batch is open', () =>
   withTable(async ({ commits, reader }) => {
     let seenInside: string[] = []

@@ -6,9 +6,9 @@ import { StoreError } from '../store.ts'
 import type { Statements } from './connection.ts'
 import { endsWrites, isBusy, toStoreError } from './errors.ts'
 
-/** Most writes that share one commit; bounds how long a commit may hold the event loop. */
+/** Most writes that share one commit, and how long they may run before it: both bound how long the event loop waits. */
 const MAX_BATCH = 256
-
+const MAX_BATCH_MS = 4
 /** How often a commit is tried that another process holds up, and how long to wait in between. */
 const BUSY_ATTEMPTS = 100
 const BUSY_WAIT_MS = 20
@@ -21,16 +21,23 @@ interface Write {
 
 type Settle = () => void
 
+/** See `Checkpointer`. */
+interface Checkpoints {
+  readonly hold: Promise<void> | undefined
+  committed(): void
+}
+
 /**
  * The only writer of the database. Writes that arrive together are committed together, and each is acknowledged
- * after the commit. A write runs in a savepoint of its own: if it fails, it fails alone. Once the disk is full or
- * failing, no write is tried any more until the process is restarted (KF-E03).
+ * after the commit. A write that fails, fails alone. Once the disk is full or failing, no write is tried any more until
+ * the process is restarted (KF-E03).
  */
 export class GroupCommit {
   readonly #sql: Statements
   readonly #clock: Clock
   readonly #log: Logger | undefined
   readonly #metrics: Metrics | undefined
+  readonly #checkpoints: Checkpoints | undefined
   readonly #queue: Write[] = []
   #running: Promise<void> | undefined
   #hasFailed = false
@@ -39,12 +46,19 @@ export class GroupCommit {
 
   constructor(
     sql: Statements,
-    options: { readonly clock: Clock; readonly log: Logger | undefined; readonly metrics: Metrics | undefined },
+    options: {
+      readonly clock: Clock
+      readonly log: Logger | undefined
+      readonly metrics: Metrics | undefined
+      /** Absent where the log is never copied. */
+      readonly checkpoints?: Checkpoints
+    },
   ) {
     this.#sql = sql
     this.#clock = options.clock
     this.#log = options.log
     this.#metrics = options.metrics
+    this.#checkpoints = options.checkpoints
   }
 
   write<T>(run: (sql: Sql) => Promise<T>): Promise<T> {
@@ -71,30 +85,34 @@ export class GroupCommit {
       while (this.#queue.length > 0) {
         // Whatever else this turn of the event loop brings joins the commit.
         await nextTurn()
-        await this.#commit(this.#queue.splice(0, MAX_BATCH))
+        await this.#checkpoints?.hold
+        await this.#commit()
       }
     } finally {
       this.#running = undefined
     }
   }
 
-  async #commit(batch: readonly Write[]): Promise<void> {
+  async #commit(): Promise<void> {
+    const batch: Write[] = []
     let settled: readonly Settle[]
     try {
       if (this.#stopped !== undefined) throw this.#stopped
       await this.#begin()
-      settled = await this.#runAll(batch)
+      settled = (await this.#runTogether(batch)) ?? (await this.#runApart(batch))
       const startedMs = this.#clock.monotonicMs()
       this.#sql.exec('COMMIT')
       this.#metrics?.observe('chancery_store_commit_seconds', (this.#clock.monotonicMs() - startedMs) / 1000)
     } catch (error) {
       this.#rollBack()
       const reason = toStoreError(error, 'the database did not commit')
-      if (endsWrites(error)) this.#stop(reason)
-      for (const write of batch) write.reject(reason)
+      if (endsWrites(error)) this.fail(reason)
+      // When not even the transaction began, those fail that would have been in it.
+      for (const write of batch.length > 0 ? batch : this.#queue.splice(0, MAX_BATCH)) write.reject(reason)
       return
     }
     for (const settle of settled) settle()
+    this.#checkpoints?.committed()
   }
 
   async #begin(): Promise<void> {
@@ -109,8 +127,34 @@ export class GroupCommit {
     }
   }
 
-  /** Runs one write after the other. @returns how to answer each once the commit is durable */
-  async #runAll(batch: readonly Write[]): Promise<Settle[]> {
+  /**
+   * Takes writes from the queue into the batch, and runs one after the other.
+   *
+   * @returns how to answer each once the commit is durable, or undefined when one failed: then nothing is left of any
+   */
+  async #runTogether(batch: Write[]): Promise<Settle[] | undefined> {
+    const startedMs = this.#clock.monotonicMs()
+    const settled: Settle[] = []
+    try {
+      while (batch.length < MAX_BATCH) {
+        const write = this.#queue.shift()
+        if (write === undefined) break
+        batch.push(write)
+        const value = await write.run(this.#sql)
+        settled.push(() => write.resolve(value))
+        if (this.#clock.monotonicMs() - startedMs >= MAX_BATCH_MS) break
+      }
+      return settled
+    } catch (error) {
+      if (this.#isBeyondUndoing(error)) throw error
+      this.#sql.exec('ROLLBACK')
+      await this.#begin()
+      return undefined
+    }
+  }
+
+  /** Runs the same writes again, each in a savepoint of its own, which most batches do without. */
+  async #runApart(batch: readonly Write[]): Promise<Settle[]> {
     const settled: Settle[] = []
     for (const { run, resolve, reject } of batch) {
       this.#sql.exec('SAVEPOINT one_write')
@@ -119,8 +163,7 @@ export class GroupCommit {
         this.#sql.exec('RELEASE one_write')
         settled.push(() => resolve(value))
       } catch (error) {
-        // After some errors SQLite has rolled back everything already, not this write alone.
-        if (endsWrites(error) || !this.#sql.connection.isTransaction) throw error
+        if (this.#isBeyondUndoing(error)) throw error
         this.#sql.exec('ROLLBACK TO one_write')
         this.#sql.exec('RELEASE one_write')
         const reason = toStoreError(error, 'the database refused a write')
@@ -130,17 +173,23 @@ export class GroupCommit {
     return settled
   }
 
+  /** After some errors SQLite has rolled back everything already, not one write alone. */
+  #isBeyondUndoing(error: unknown): boolean {
+    return endsWrites(error) || !this.#sql.isTransaction
+  }
+
   #rollBack(): void {
     if (!this.#sql.connection.isOpen || !this.#sql.connection.isTransaction) return
     try {
       this.#sql.exec('ROLLBACK')
     } catch (error) {
       // The connection can no longer be told from one with half a batch in it.
-      this.#stop(toStoreError(error, 'the database did not roll back'))
+      this.fail(toStoreError(error, 'the database did not roll back'))
     }
   }
 
-  #stop(reason: Error): void {
+  /** Ends all writing until restart. */
+  fail(reason: Error): void {
     this.#hasFailed = true
     if (this.#stopped !== undefined) return
     const code = reason instanceof StoreError ? reason.code : 'failed'
