@@ -1,69 +1,70 @@
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { spawnChancery } from '../test/support/chancery.ts'
-import { cryptoFloor } from './floor.ts'
-import { runLoad, startResponder } from './load.ts'
+import { type SpawnedChancery, spawnChancery } from '../test/support/chancery.ts'
+import { type CryptoFloor, measureFloor } from './floor.ts'
+import { type LoadResult, type Responder, runLoad, startResponder } from './load.ts'
+import { type Metrics, scrape, total } from './metrics.ts'
+import { startProfiler } from './profile.ts'
+import { addUp, ROOMS, type Room, timeOfRooms } from './rooms.ts'
+import { type CpuTime, cpuTime, peakMiB } from './server-process.ts'
 
-const USAGE = `usage: npm run bench -- [--orders N] [--concurrency N[,N…]] [--accounts N] [--set path.to.key=value …]
+const USAGE = `usage: npm run bench -- [--orders N] [--concurrency N[,N…]] [--accounts N] [--no-breakdown] [--set path.to.key=value …]
 
 Starts a server on a new state folder and takes it through complete http-01 issuances over TLS with durable commits, one
-identifier each. Prints one line of JSON for each concurrency, beside what this machine's cryptography costs.
+identifier each. Prints one line of JSON for each concurrency, beside what this machine's cryptography costs: one P-256
+verification for each signed request that was really made, one for the CSR, one signature, as \`openssl speed\` has them.
+A last line says where the server's CPU went: the last run is repeated under a sampling profiler, which itself costs a
+little, and the parts add up to what the repeated run took.
 CPU and memory are of the server's process alone and are read from /proc, so they are null elsewhere than on Linux.
 `
-
-/** Signed requests of one issuance that is never polled twice: newOrder, authorization, challenge, poll, finalize, certificate. */
-const SIGNED_REQUESTS = 6
 
 const { values } = parseArgs({
   options: {
     orders: { type: 'string', default: '500' },
     concurrency: { type: 'string', default: '16,128' },
     accounts: { type: 'string', default: '4' },
+    breakdown: { type: 'boolean', default: true },
     set: { type: 'string', multiple: true, default: [] },
     help: { type: 'boolean', default: false },
   },
+  allowNegative: true,
 })
 if (values.help) process.stdout.write(USAGE)
 else await main()
 
+interface Measured {
+  readonly result: LoadResult
+  /** CPU of one certificate; undefined where it cannot be known. */
+  readonly cpu: CpuTime | undefined
+  /** Signed requests of one certificate, polls and those that got `badNonce` included. */
+  readonly signedRequests: number
+  readonly after: Metrics
+}
+
 async function main(): Promise<void> {
   const responder = await startResponder()
-  const server = await spawnChancery({ set: [`validation.http01.port=${responder.port}`, ...values.set] })
+  const server = await spawnChancery({
+    set: [`validation.http01.port=${responder.port}`, ...values.set],
+    nodeArgs: ['--inspect-port=127.0.0.1:0'],
+  })
   try {
-    const orders = Number(values.orders)
+    const concurrencies = values.concurrency.split(',').map(Number)
     let firstAddress = 0
-    for (const concurrency of values.concurrency.split(',').map(Number)) {
-      const floor = cryptoFloor()
-      const cpuBefore = cpuMs(server.pid)
-      const load = {
-        directoryUrl: server.urls.directory,
-        responder,
-        orders,
-        concurrency,
-        accounts: Number(values.accounts),
-      }
-      const result = await runLoad({ ...load, firstAddress })
-      firstAddress += orders
-      const cpu = difference(cpuMs(server.pid), cpuBefore)
-      const floorMs = ((SIGNED_REQUESTS + 1) * floor.verifyUs + floor.signUs) / 1000
-      const percentile = (share: number) =>
-        round(result.latenciesMs[Math.floor(result.latenciesMs.length * share)] ?? 0)
-      process.stdout.write(
-        `${JSON.stringify({
-          concurrency,
-          done: result.done,
-          failed: result.failed,
-          ordersPerSecond: round(result.done / result.seconds),
-          p50Ms: percentile(0.5),
-          p99Ms: percentile(0.99),
-          serverCpuMsPerCertificate: cpu === undefined ? null : round(cpu / result.done),
-          cryptoFloorMs: round(floorMs),
-          timesFloor: cpu === undefined ? null : round(cpu / result.done / floorMs),
-          serverPeakMiB: peakMiB(server.pid) ?? null,
-          ...(result.errors.length > 0 && { firstError: result.errors[0] }),
-        })}\n`,
-      )
-      if (result.failed > 0) process.exitCode = 1
+    const run = async (concurrency: number): Promise<Measured> => {
+      const measured = await measure(server, responder, { concurrency, firstAddress })
+      firstAddress += Number(values.orders)
+      if (measured.result.failed > 0) process.exitCode = 1
+      return measured
+    }
+    for (const concurrency of concurrencies) {
+      const floor = await measureFloor()
+      print(report(concurrency, await run(concurrency), floor, server.pid))
+    }
+    const last = concurrencies.at(-1)
+    if (values.breakdown && last !== undefined) {
+      const profiler = await startProfiler(server.pid, server.stderr)
+      const measured = await run(last)
+      const { profile, waitedMs } = await profiler.stop()
+      print(breakdown(last, measured, timeOfRooms(profile), waitedMs))
     }
   } finally {
     await server.stop()
@@ -72,29 +73,95 @@ async function main(): Promise<void> {
   }
 }
 
+async function measure(
+  server: SpawnedChancery,
+  responder: Responder,
+  { concurrency, firstAddress }: { concurrency: number; firstAddress: number },
+): Promise<Measured> {
+  const before = await scrape(server.urls.admin)
+  const cpuBefore = cpuTime(server.pid)
+  const result = await runLoad({
+    directoryUrl: server.urls.directory,
+    responder,
+    orders: Number(values.orders),
+    concurrency,
+    accounts: Number(values.accounts),
+    firstAddress,
+  })
+  const cpuAfter = cpuTime(server.pid)
+  const after = await scrape(server.urls.admin)
+  const each = (sum: number): number => sum / result.done
+  return {
+    result,
+    cpu:
+      cpuBefore === undefined || cpuAfter === undefined
+        ? undefined
+        : {
+            allMs: each(cpuAfter.allMs - cpuBefore.allMs),
+            mainMs: each(cpuAfter.mainMs - cpuBefore.mainMs),
+            profilerMs: each(cpuAfter.profilerMs - cpuBefore.profilerMs),
+          },
+    signedRequests: each(total(after, 'chancery_nonces_total') - total(before, 'chancery_nonces_total')),
+    after,
+  }
+}
+
+function report(
+  concurrency: number,
+  { result, cpu, signedRequests, after }: Measured,
+  floor: CryptoFloor,
+  pid: number,
+) {
+  const floorMs = ((signedRequests + 1) * floor.verifyUs + floor.signUs) / 1000
+  const percentile = (share: number): number =>
+    round(result.latenciesMs[Math.floor(result.latenciesMs.length * share)] ?? 0)
+  return {
+    concurrency,
+    done: result.done,
+    failed: result.failed,
+    ordersPerSecond: round(result.done / result.seconds),
+    p50Ms: percentile(0.5),
+    p99Ms: percentile(0.99),
+    serverCpuMsPerCertificate: cpu === undefined ? null : round(cpu.allMs),
+    signedRequestsPerCertificate: round(signedRequests),
+    floor: { source: floor.source, signUs: round(floor.signUs), verifyUs: round(floor.verifyUs) },
+    cryptoFloorMs: round(floorMs),
+    timesFloor: cpu === undefined ? null : round(cpu.allMs / floorMs),
+    eventLoopDelayP50Ms: delayMs(after, '0.5'),
+    eventLoopDelayP99Ms: delayMs(after, '0.99'),
+    serverPeakMiB: peakMiB(pid) ?? null,
+    ...(result.errors.length > 0 && { firstError: result.errors[0] }),
+  }
+}
+
+/** What the main thread did, by room; what other threads took (collecting garbage, compiling) stands apart. */
+function breakdown(
+  concurrency: number,
+  { cpu, result }: Measured,
+  sampled: Readonly<Record<Room, number>>,
+  waitedMs: number,
+) {
+  if (cpu === undefined) return { breakdownAtConcurrency: concurrency, ms: null }
+  const parts = addUp(sampled, { cpuMs: cpu.mainMs * result.done, waitedMs })
+  return {
+    breakdownAtConcurrency: concurrency,
+    serverCpuMsPerCertificate: round(cpu.allMs - cpu.profilerMs),
+    ms: {
+      ...Object.fromEntries(ROOMS.map((room) => [room, round(parts[room] / result.done)])),
+      otherThreads: round(cpu.allMs - cpu.mainMs - cpu.profilerMs),
+    },
+  }
+}
+
+function delayMs(metrics: Metrics, quantile: string): number | null {
+  const seconds = metrics.get(`chancery_event_loop_delay_seconds{quantile="${quantile}"}`)
+  return seconds === undefined ? null : round(seconds * 1000)
+}
+
 function round(value: number): number {
   return Math.round(value * 100) / 100
 }
 
-function difference(after: number | undefined, before: number | undefined): number | undefined {
-  return after === undefined || before === undefined ? undefined : after - before
-}
-
-/** User and system time of a process in milliseconds; /proc counts in hundredths of a second. */
-function cpuMs(pid: number): number | undefined {
-  const fields = read(`/proc/${pid}/stat`)?.split(') ')[1]?.split(' ')
-  return fields === undefined ? undefined : (Number(fields[11]) + Number(fields[12])) * 10
-}
-
-function peakMiB(pid: number): number | undefined {
-  const kib = /VmHWM:\s+(\d+)/.exec(read(`/proc/${pid}/status`) ?? '')?.[1]
-  return kib === undefined ? undefined : Math.round(Number(kib) / 1024)
-}
-
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
-  }
+function print(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`)
 }

@@ -37,9 +37,9 @@ export const GAUGES = {
   chancery_validation_jobs: { help: 'Validation jobs not ended', labels: [] },
   chancery_crl_next_update_timestamp_seconds: { help: 'nextUpdate of the newest CRL', labels: ['issuer'] },
   chancery_certificate_not_after_timestamp_seconds: { help: 'Expiry of our own certificates', labels: ['certificate'] },
-  chancery_event_loop_delay_p99_seconds: {
-    help: 'Event loop delay, 99th percentile since the last scrape',
-    labels: [],
+  chancery_event_loop_delay_seconds: {
+    help: 'How late the event loop was since the last scrape, by quantile',
+    labels: ['quantile'],
   },
   chancery_store_rows: { help: 'Rows per table', labels: ['table'] },
 } as const

@@ -22,33 +22,51 @@ export interface ScrapedMetrics extends Metrics {
 /** From a quarter of a millisecond, a commit in memory, to the half minute of a slow validation. */
 const BUCKETS = [0.00025, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
+/** How often the event loop is looked at, in milliseconds. */
+const DELAY_RESOLUTION_MS = 10
+const DELAY_QUANTILES = ['0.5', '0.99', '1'] as const
+
+type Labels = Readonly<Record<string, string>>
+
 /** Makes every metric of the tables in `metrics.ts`, in a registry of its own. */
 export function createMetrics(): ScrapedMetrics {
   const registry = new Registry()
-  const counters = new Map<CounterName, Counter>()
-  const histograms = new Map<HistogramName, Histogram>()
-  const gauges = new Map<GaugeName, Gauge>()
+  const counters = new Map<CounterName, (labels: Labels) => Counter.Internal>()
+  const histograms = new Map<HistogramName, (labels: Labels) => Histogram.Internal<string>>()
+  const gauges = new Map<GaugeName, (labels: Labels) => Gauge.Internal<string>>()
   for (const [name, { help, labels }] of Object.entries(COUNTERS)) {
-    counters.set(name as CounterName, new Counter({ name, help, labelNames: [...labels], registers: [registry] }))
+    const counter = new Counter({ name, help, labelNames: [...labels], registers: [registry] })
+    counters.set(
+      name as CounterName,
+      remembered((values) => counter.labels(values)),
+    )
   }
   for (const [name, { help, labels }] of Object.entries(HISTOGRAMS)) {
+    const histogram = new Histogram({ name, help, labelNames: [...labels], buckets: BUCKETS, registers: [registry] })
     histograms.set(
       name as HistogramName,
-      new Histogram({ name, help, labelNames: [...labels], buckets: BUCKETS, registers: [registry] }),
+      remembered((values) => histogram.labels(values)),
     )
   }
   for (const [name, { help, labels }] of Object.entries(GAUGES)) {
-    gauges.set(name as GaugeName, new Gauge({ name, help, labelNames: [...labels], registers: [registry] }))
+    const gauge = new Gauge({ name, help, labelNames: [...labels], registers: [registry] })
+    gauges.set(
+      name as GaugeName,
+      remembered((values) => gauge.labels(values)),
+    )
   }
-  const delay = monitorEventLoopDelay({ resolution: 10 })
+  const set = (name: GaugeName, value: number, labels: Labels = NO_LABELS): void =>
+    gauges.get(name)?.(labels).set(value)
+  const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
   delay.enable()
   return {
     contentType: registry.contentType,
-    count: (name, labels = {}, by = 1) => counters.get(name)?.inc(labels, by),
-    observe: (name, seconds, labels = {}) => histograms.get(name)?.observe(labels, seconds),
-    set: (name, value, labels = {}) => gauges.get(name)?.set(labels, value),
+    count: (name, labels = NO_LABELS, by = 1) => counters.get(name)?.(labels).inc(by),
+    observe: (name, seconds, labels = NO_LABELS) => histograms.get(name)?.(labels).observe(seconds),
+    set,
     scrape: () => {
-      gauges.get('chancery_event_loop_delay_p99_seconds')?.set(eventLoopDelaySeconds(delay))
+      for (const quantile of DELAY_QUANTILES)
+        set('chancery_event_loop_delay_seconds', eventLoopDelaySeconds(delay, Number(quantile)), { quantile })
       delay.reset()
       return registry.metrics()
     },
@@ -56,7 +74,28 @@ export function createMetrics(): ScrapedMetrics {
   }
 }
 
-function eventLoopDelaySeconds(delay: ReturnType<typeof monitorEventLoopDelay>): number {
-  const nanoseconds = delay.percentile(99)
-  return Number.isFinite(nanoseconds) ? nanoseconds / 1e9 : 0
+const NO_LABELS: Labels = Object.freeze({})
+
+/**
+ * The series of some label values, looked up once: the library checks and hashes labels at each use, which costs more
+ * than the counting. Label values come from small closed sets, and so does what is remembered.
+ */
+function remembered<T>(series: (labels: Labels) => T): (labels: Labels) => T {
+  const known = new Map<string, T>()
+  return (labels) => {
+    let key = ''
+    for (const name in labels) key += `${name}=${labels[name]}\n`
+    let found = known.get(key)
+    if (found === undefined) {
+      found = series(labels)
+      known.set(key, found)
+    }
+    return found
+  }
+}
+
+/** The histogram holds the time between two looks, so that of a loop that is never late is the resolution. */
+function eventLoopDelaySeconds(delay: ReturnType<typeof monitorEventLoopDelay>, quantile: number): number {
+  const nanoseconds = delay.percentile(100 * quantile)
+  return Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / 1e9 - DELAY_RESOLUTION_MS / 1000) : 0
 }

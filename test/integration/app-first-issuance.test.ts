@@ -105,6 +105,6 @@ test('the admin listener has health, readiness and metrics, and nothing else', a
   assert.deepEqual(await ready.json(), { status: 'ok', checks: { store: 'ok', issuers: 'ok', crl: 'ok' } })
   const metrics = await (await fetch(`${admin}/metrics`)).text()
   assert.match(metrics, /^chancery_certificates_issued_total\{profile="server"\} 1$/m)
-  assert.match(metrics, /^chancery_event_loop_delay_p99_seconds [\d.e-]+$/m)
+  assert.match(metrics, /^chancery_event_loop_delay_seconds\{quantile="0\.99"\} [\d.e-]+$/m)
   assert.equal((await fetch(`${admin}/acme/default/directory`)).status, 404)
 })

@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { RUNTIME_FLAGS } from '../../bin/runtime-flags.mjs'
 import { type RunningChancery, startChancery } from '../../src/app/start.ts'
 import { readConfig } from '../../src/config/read.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
@@ -97,12 +98,21 @@ export interface SpawnedChancery {
 
 /** Starts Chancery as users do, in a process of its own, and waits for its ready line. */
 export async function spawnChancery(
-  options: TestOptions & { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>> } = {},
+  options: TestOptions & {
+    readonly args?: readonly string[]
+    /** Further options of Node.js itself. */
+    readonly nodeArgs?: readonly string[]
+    readonly env?: Readonly<Record<string, string>>
+  } = {},
 ): Promise<SpawnedChancery> {
   const home = options.home ?? (await mkdtemp(join(tmpdir(), 'chancery-spawn-')))
   return retryPorts(async (ports) => {
     const settings = [...testSettings(ports), ...(options.set ?? [])].flatMap((text) => ['--set', text])
-    const child = spawnCli([...(options.args ?? []), ...settings], { home, env: options.env ?? {} })
+    const child = spawnCli([...(options.args ?? []), ...settings], {
+      home,
+      env: options.env ?? {},
+      nodeArgs: options.nodeArgs ?? [],
+    })
     await child.waitForReady()
     return {
       home,
@@ -135,11 +145,15 @@ export async function runChancery(
 
 function spawnCli(
   args: readonly string[],
-  options: { readonly home: string; readonly env?: Readonly<Record<string, string>> },
+  options: {
+    readonly home: string
+    readonly env?: Readonly<Record<string, string>>
+    readonly nodeArgs?: readonly string[]
+  },
 ) {
   const process_ = spawn(
     process.execPath,
-    ['--max-semi-space-size=4', '--heap-growing-percent=30', join(REPOSITORY, 'src', 'main.ts'), ...args],
+    [...RUNTIME_FLAGS, ...(options.nodeArgs ?? []), join(REPOSITORY, 'src', 'main.ts'), ...args],
     {
       cwd: REPOSITORY,
       env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, CHANCERY_HOME: options.home, ...options.env },
