@@ -37,7 +37,7 @@ export function logRequest(entry: RequestEntry, { log, metrics }: Pick<AcmeServi
   }
   const isChange = entry.request !== undefined && entry.request.payload !== ''
   if (isChange) log.info('acme.request', fieldsOf(entry, status))
-  else log.debug('acme.request', fieldsOf(entry, status))
+  else log.debug('acme.request', () => fieldsOf(entry, status))
 }
 
 function fieldsOf(

@@ -3,7 +3,8 @@
  * line, so that one order can be followed from newOrder to certificate by its id.
  */
 export interface Logger {
-  debug(event: string, fields?: LogFields): void
+  /** @param fields a function is called only when the line is written */
+  debug(event: string, fields?: LogFields | (() => LogFields)): void
   info(event: string, fields?: LogFields): void
   warn(event: string, fields?: LogFields): void
   error(event: string, fields?: LogFields): void

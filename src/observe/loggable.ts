@@ -60,15 +60,16 @@ function loggableError(error: Error, depth: number): Record<string, unknown> {
 function loggableEntries(entries: [unknown, unknown][], depth: number): Record<string, unknown> {
   const shown: Record<string, unknown> = {}
   for (const [key, value] of limited(entries)) {
-    // A key named __proto__ would otherwise be lost.
-    Object.defineProperty(shown, loggableText(String(key)), {
-      value: loggable(value, depth + 1),
-      enumerable: true,
-      configurable: true,
-      writable: true,
-    })
+    const name = loggableText(String(key))
+    if (name === '__proto__') defineMember(shown, name, loggable(value, depth + 1))
+    else shown[name] = loggable(value, depth + 1)
   }
   return shown
+}
+
+/** Assigning would set the prototype, and lose the member. */
+function defineMember(object: object, name: string, value: unknown): void {
+  Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true })
 }
 
 function limited<T>(items: T[]): T[] {

@@ -1,4 +1,4 @@
-import { type DestinationStream, destination, type Logger as Pino, pino } from 'pino'
+import { destination } from 'pino'
 import type { Clock } from '../lib/clock.ts'
 import { escapeLine } from './escape-line.ts'
 import type { LogFields, Logger } from './log.ts'
@@ -20,7 +20,7 @@ export interface ProcessLogger extends Logger {
  * Lines are gathered so that a busy server does not pay a system call for each. A `kill -9` can cost the last tenth of
  * a second of log; what must not be lost is in the store's audit trail, not here.
  */
-const BUFFERED_BYTES = 8_192
+const BUFFERED_CHARACTERS = 8_192
 const FLUSH_MS = 100
 
 /** Keys that every line has; a field of the same name is written with a `_` behind it. */
@@ -36,30 +36,42 @@ export function createLogger(options: {
   clock: Clock
   write?: (line: string) => void
 }): ProcessLogger {
-  const target = options.write === undefined ? standardOutput() : { write: options.write, flush: () => {} }
-  const stream: DestinationStream = { write: (line) => target.write(escapeLine(line)) }
-  const root = pino(
-    {
-      // What is below the level is left out in `wrap`, which knows the exceptions.
-      level: 'debug',
-      base: null,
-      timestamp: () => `,"time":"${options.clock.now().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
-      // Fields are made plain by `loggable`; nothing is left for pino to serialize.
-      serializers: {},
+  const target = options.write === undefined ? standardOutput(options.clock) : { write: options.write, flush: () => {} }
+  const sink: Sink = {
+    least: RANK[options.level],
+    write(level, text) {
+      const time = options.clock.now().toISOString()
+      target.write(escapeLine(`{"level":"${level}","time":"${time}",${text}}\n`))
     },
-    stream,
-  )
-  return { ...wrap(root, options.level), flush: () => target.flush() }
+  }
+  const root = new LineLogger(sink, [])
+  return Object.assign(root, { flush: () => target.flush() })
 }
 
-function standardOutput(): { write(line: string): void; flush(): void } {
-  const out = destination({ dest: 1, sync: false, minLength: BUFFERED_BYTES, periodicFlush: FLUSH_MS })
+/**
+ * Standard output, by way of pino's destination. Lines are gathered here and handed on together: the destination
+ * measures all that it holds at each line, which would be the greater part of the cost of logging.
+ */
+function standardOutput(clock: Clock): { write(line: string): void; flush(): void } {
+  const out = destination({ dest: 1, sync: false, minLength: 0 })
   // A reader that went away must not take the server with it; there is nowhere left to tell.
   out.on('error', () => {})
+  let lines: string[] = []
+  let gathered = 0
+  const handOn = (): void => {
+    if (gathered > 0) out.write(lines.join(''))
+    lines = []
+    gathered = 0
+  }
   return {
-    write: (line) => void out.write(line),
-    flush: () => {
+    write(line) {
+      if (gathered === 0) void clock.sleep(FLUSH_MS).then(handOn)
+      lines.push(line)
+      gathered += line.length
+      if (gathered >= BUFFERED_CHARACTERS) handOn()
+    },
+    flush() {
+      handOn()
       try {
         out.flushSync()
       } catch {
@@ -69,31 +81,71 @@ function standardOutput(): { write(line: string): void; flush(): void } {
   }
 }
 
-/** @param bound fields of every line, already plain; a child copies them, which costs less than a child of pino's */
-function wrap(to: Pino, least: LogLevel, bound: PlainFields = {}): Logger {
-  const at =
-    (level: LogLevel) =>
-    (event: string, fields?: LogFields): void => {
-      if (RANK[level] >= RANK[least] || ALWAYS.has(event)) to[level]({ event, ...bound, ...plain(fields) })
+interface Sink {
+  /** Rank of the least level that is written. */
+  readonly least: number
+  /** @param text what stands behind level and time in the line */
+  write(level: LogLevel, text: string): void
+}
+
+/** A field of every line of a child, written as JSON once. */
+interface Bound {
+  readonly key: string
+  readonly json: string
+}
+
+/** Lines are put together here, for that costs half of what a general logger takes; pino moves them out. */
+class LineLogger implements Logger {
+  readonly #sink: Sink
+  readonly #bound: readonly Bound[]
+
+  constructor(sink: Sink, bound: readonly Bound[]) {
+    this.#sink = sink
+    this.#bound = bound
+  }
+
+  debug(event: string, fields?: LogFields | (() => LogFields)): void {
+    if (!this.#isWritten('debug', event)) return
+    this.#line('debug', event, typeof fields === 'function' ? fields() : fields)
+  }
+
+  info(event: string, fields?: LogFields): void {
+    if (this.#isWritten('info', event)) this.#line('info', event, fields)
+  }
+
+  warn(event: string, fields?: LogFields): void {
+    if (this.#isWritten('warn', event)) this.#line('warn', event, fields)
+  }
+
+  error(event: string, fields?: LogFields): void {
+    if (this.#isWritten('error', event)) this.#line('error', event, fields)
+  }
+
+  child(fields: LogFields): Logger {
+    const bound = this.#bound.filter(({ key }) => fields[key] === undefined)
+    for (const key of Object.keys(fields)) {
+      const json = memberOf(key, fields[key])
+      if (json !== undefined) bound.push({ key, json })
     }
-  return {
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    child: (fields) => wrap(to, least, { ...bound, ...plain(fields) }),
+    return new LineLogger(this.#sink, bound)
+  }
+
+  #isWritten(level: LogLevel, event: string): boolean {
+    return RANK[level] >= this.#sink.least || ALWAYS.has(event)
+  }
+
+  #line(level: LogLevel, event: string, fields: LogFields = NO_FIELDS): void {
+    let text = `"event":${JSON.stringify(event)}`
+    for (const { key, json } of this.#bound) if (fields[key] === undefined) text += json
+    for (const key of Object.keys(fields)) text += memberOf(key, fields[key]) ?? ''
+    this.#sink.write(level, text)
   }
 }
 
-type PlainFields = Readonly<Record<string, unknown>>
+const NO_FIELDS: LogFields = Object.freeze({})
 
-function plain(fields: LogFields | undefined): PlainFields | undefined {
-  if (fields === undefined) return undefined
-  // Without a prototype a field named `__proto__` is a field like any other.
-  const shown: Record<string, unknown> = Object.create(null)
-  for (const key of Object.keys(fields)) {
-    const value = fields[key]
-    if (value !== undefined) shown[RESERVED.has(key) ? `${key}_` : key] = loggable(value)
-  }
-  return shown
+/** `,"key":value`, or undefined when there is no value. */
+function memberOf(key: string, value: unknown): string | undefined {
+  const json = JSON.stringify(loggable(value))
+  return json === undefined ? undefined : `,${JSON.stringify(RESERVED.has(key) ? `${key}_` : key)}:${json}`
 }

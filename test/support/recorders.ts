@@ -17,7 +17,8 @@ export class RecordingLogger implements Logger {
     this.#bound = bound
   }
 
-  debug = (event: string, fields?: LogFields): void => this.#write('debug', event, fields)
+  debug = (event: string, fields?: LogFields | (() => LogFields)): void =>
+    this.#write('debug', event, typeof fields === 'function' ? fields() : fields)
   info = (event: string, fields?: LogFields): void => this.#write('info', event, fields)
   warn = (event: string, fields?: LogFields): void => this.#write('warn', event, fields)
   error = (event: string, fields?: LogFields): void => this.#write('error', event, fields)
