@@ -1,7 +1,7 @@
+import { serialOfGenuine } from '../issuance/genuine.ts'
 import { decodePem, encodePem } from '../lib/pem.ts'
 import type { CertificateRecord } from '../store/records.ts'
 import { parseCertificate } from '../x509/certificate.ts'
-import { verifySignature } from '../x509/signature.ts'
 import type { SubjectPublicKey } from '../x509/spki.ts'
 
 /**
@@ -9,29 +9,23 @@ import type { SubjectPublicKey } from '../x509/spki.ts'
  * that were recorded before signing, so that a row that was damaged since is not served (KF-E12).
  *
  * @param chain PEM, issuing CA first; undefined when this server no longer has that CA
- * @returns the leaf as it is stored, the address of its issuer if it names one, and the PEM chain (RFC 7468, leaf first)
+ * @returns the leaf as it is stored, and the PEM chain (RFC 7468, leaf first)
  * @throws {Error} when the row is damaged or its chain is gone
  */
 export function verifiedChain(
   found: CertificateRecord,
   chain: string | undefined,
-): { readonly leafDer: Buffer; readonly issuerUrl?: string; readonly pem: string } {
+): { readonly leafDer: Buffer; readonly pem: string } {
+  const { certificateDer } = found
   const which = `certificate ${found.serial} of issuer ${found.issuerId}`
-  if (found.certificateDer === undefined || chain === undefined || chain === '')
+  if (certificateDer === undefined || chain === undefined || chain === '')
     throw new Error(`There is no chain for ${which}`)
-  const leaf = parseCertificate(found.certificateDer)
-  if (leaf.serialHex !== found.serial || !leaf.tbsDer.equals(found.tbsDer)) {
-    throw new Error(`The stored ${which} is not what was prepared for signing; the row is damaged`)
+  if (serialOfGenuine(certificateDer, found.tbsDer, issuerKeyOf(chain)) !== found.serial) {
+    throw new Error(
+      `The stored ${which} is not what was prepared for signing, or does not verify with its issuer; the row is damaged`,
+    )
   }
-  if (!verifySignature(leaf, issuerKeyOf(chain))) {
-    throw new Error(`The stored ${which} does not verify with its issuer; the row is damaged`)
-  }
-  const [issuerUrl] = leaf.authorityInfoAccess?.caIssuers ?? []
-  return {
-    leafDer: found.certificateDer,
-    ...(issuerUrl !== undefined && { issuerUrl }),
-    pem: encodePem('CERTIFICATE', found.certificateDer) + chain,
-  }
+  return { leafDer: certificateDer, pem: encodePem('CERTIFICATE', certificateDer) + chain }
 }
 
 /** Chains are few and stay the same while the server runs; reading the key anew costs as much as a verification. */

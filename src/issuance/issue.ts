@@ -1,8 +1,6 @@
 import type { Metrics } from '../observe/metrics.ts'
-import { parseCertificate } from '../x509/certificate.ts'
-import { verifySignature } from '../x509/signature.ts'
-import type { SubjectPublicKey } from '../x509/spki.ts'
 import { assembleSigned } from '../x509/tbs-certificate.ts'
+import { serialOfGenuine } from './genuine.ts'
 import { IssuanceError } from './issuance-error.ts'
 import type { IssuanceToken } from './prepare.ts'
 import { spendToken } from './prepare.ts'
@@ -20,20 +18,11 @@ export async function issue(token: IssuanceToken, options: { readonly metrics?: 
   options.metrics?.count('chancery_signatures_total', { purpose: 'certificate' })
   const signature = await issuer.key.sign(tbsDer)
   const certificateDer = assembleSigned(tbsDer, issuer.key.algorithm, signature)
-  if (!isGenuine(certificateDer, tbsDer, issuer.certificate)) {
+  if (serialOfGenuine(certificateDer, tbsDer, issuer.certificate.publicKey) === undefined) {
     throw new IssuanceError(
       'BAD_SIGNATURE',
       `the signer of issuer ${issuer.name} answered with a signature that its public key does not confirm`,
     )
   }
   return certificateDer
-}
-
-function isGenuine(certificateDer: Buffer, tbsDer: Buffer, issuer: { readonly publicKey: SubjectPublicKey }): boolean {
-  try {
-    const certificate = parseCertificate(certificateDer)
-    return certificate.tbsDer.equals(tbsDer) && verifySignature(certificate, issuer.publicKey)
-  } catch {
-    return false
-  }
 }

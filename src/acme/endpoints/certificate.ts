@@ -1,4 +1,5 @@
 import type { CertificateRecord } from '../../store/records.ts'
+import { parseCertificate } from '../../x509/certificate.ts'
 import { preferredCertificateType } from '../certificate-type.ts'
 import type { AcmeResponse, AcmeServices, Endpoint } from '../endpoint.ts'
 import { accountOf, notFound } from '../find-owned.ts'
@@ -47,7 +48,7 @@ export function certificateResponse(
   const number = alternate === undefined ? 0 : alternateNumber(alternate)
   const chain = chains[number]
   if (chain === undefined && number > 0) throw notFound('certificate')
-  const { leafDer, issuerUrl, pem } = verifiedChain(found, chain)
+  const { leafDer, pem } = verifiedChain(found, chain)
   const type = preferredCertificateType(context.accept)
   const alternates = chains.flatMap((_, index) =>
     index === number
@@ -55,6 +56,7 @@ export function certificateResponse(
       : [{ url: urls.certificate(found.serial, index === 0 ? undefined : index), rel: 'alternate' as const }],
   )
   if (type === 'application/pkix-cert') {
+    const [issuerUrl] = parseCertificate(leafDer).authorityInfoAccess?.caIssuers ?? []
     const up = issuerUrl === undefined ? [] : [{ url: issuerUrl, rel: 'up' as const }]
     return { status: 200, links: [...up, ...alternates], body: { contentType: type, bytes: leafDer } }
   }
