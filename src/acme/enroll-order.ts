@@ -117,6 +117,9 @@ async function patiently(
   })
 }
 
+/** A reason given costs nothing; without one, each abort makes an error with a stack. */
+const DONE = Symbol('done')
+
 /**
  * The value, or undefined when `ms` have passed. The race listens to `work` for good, so that a late rejection is never
  * unhandled and cannot stop the process (KF-F14).
@@ -126,6 +129,6 @@ async function within<T>(work: Promise<T>, ms: number, { clock }: Pick<AcmeServi
   try {
     return await Promise.race([work, clock.sleep(ms, wake.signal).then(() => undefined)])
   } finally {
-    wake.abort()
+    wake.abort(DONE)
   }
 }

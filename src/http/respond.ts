@@ -13,10 +13,14 @@ export function send(exchange: Exchange, status: number, headers: string[], body
   if (response.headersSent || response.destroyed) return
   // A 304 has no body, and a length of 0 would be that of the resource (RFC 9110 §8.6).
   const isBodiless = status === 204 || status === 304
-  if (!isBodiless) headers.push('Content-Length', String(Buffer.byteLength(body)))
+  const length = Buffer.byteLength(body)
+  if (!isBodiless) headers.push('Content-Length', String(length))
   if (mustClose(exchange)) headers.push('Connection', 'close')
   response.writeHead(status, headers)
-  response.end(exchange.method === 'HEAD' || isBodiless ? undefined : body)
+  if (exchange.method === 'HEAD' || isBodiless) response.end()
+  // As text, header and body leave in one record; without a character beyond ASCII, Latin-1 is the same and is cheaper.
+  else if (typeof body === 'string') response.end(body, length === body.length ? 'latin1' : 'utf8')
+  else response.end(body)
 }
 
 function mustClose(exchange: Exchange): boolean {

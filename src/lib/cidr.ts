@@ -36,10 +36,10 @@ export function parseCidr(text: string): Cidr {
 /** Whether the block holds the address, given as 4 or 16 bytes; bytes of another length are in no block. */
 export function cidrContains(cidr: Cidr, bytes: Uint8Array): boolean {
   if (bytes.length !== cidr.network.length) return false
-  for (const [index, byte] of cidr.network.entries()) {
+  for (let index = 0; index < bytes.length; index++) {
     const mask = maskOfByte(cidr.prefixBits, index)
     if (mask === 0) return true
-    if (((bytes[index] ?? 0) & mask) !== byte) return false
+    if (((bytes[index] ?? 0) & mask) !== cidr.network[index]) return false
   }
   return true
 }

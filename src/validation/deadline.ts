@@ -7,6 +7,9 @@ export class DeadlinePassed extends Error {
   }
 }
 
+/** A reason given costs nothing; without one, each abort makes an error with a stack. */
+const DONE = Symbol('done')
+
 /**
  * Runs `work` under a signal that aborts when `parent` does, or after `ms` with `DeadlinePassed`. It is for `work` to
  * heed the signal; nothing is left behind when it ends.
@@ -28,7 +31,7 @@ export async function withDeadline<T>(
   try {
     return await work(controller.signal)
   } finally {
-    ended.abort()
+    ended.abort(DONE)
     parent.removeEventListener('abort', onParent)
   }
 }

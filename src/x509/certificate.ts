@@ -149,30 +149,44 @@ type KnownExtensions = Pick<
   | 'nameConstraints'
 >
 
-/** Known extensions must be well-formed even if nobody asks for them. */
+/** Known extensions must be well-formed even if nobody asks for them. What is absent is left out. */
 function readKnownExtensions(extensions: ReadonlyMap<string, ParsedExtension>): KnownExtensions {
-  const read = <T>(oid: string, parse: (value: Buffer) => T): T | undefined => {
-    const found = extensions.get(oid)
-    return found === undefined ? undefined : parse(found.value)
+  const known: Mutable<KnownExtensions> = { subjectAltNames: [], crlDistributionPoints: [] }
+  for (const [oid, { value }] of extensions) {
+    switch (oid) {
+      case OID.basicConstraints:
+        known.basicConstraints = parseBasicConstraints(value)
+        break
+      case OID.keyUsage:
+        known.keyUsage = parseKeyUsage(value)
+        break
+      case OID.extKeyUsage:
+        known.extendedKeyUsage = parseExtendedKeyUsage(value)
+        break
+      case OID.subjectAltName:
+        known.subjectAltNames = parseGeneralNames(value)
+        break
+      case OID.subjectKeyIdentifier:
+        known.subjectKeyId = parseSubjectKeyIdentifier(value)
+        break
+      case OID.authorityKeyIdentifier: {
+        const keyId = parseAuthorityKeyIdentifier(value)
+        if (keyId !== undefined) known.authorityKeyId = keyId
+        break
+      }
+      case OID.crlDistributionPoints:
+        known.crlDistributionPoints = parseCrlDistributionPoints(value)
+        break
+      case OID.authorityInfoAccess:
+        known.authorityInfoAccess = parseAuthorityInfoAccess(value)
+        break
+      case OID.nameConstraints:
+        known.nameConstraints = parseNameConstraints(value)
+        break
+      default:
+    }
   }
-  return withoutUndefined({
-    basicConstraints: read(OID.basicConstraints, parseBasicConstraints),
-    keyUsage: read(OID.keyUsage, parseKeyUsage),
-    extendedKeyUsage: read(OID.extKeyUsage, parseExtendedKeyUsage),
-    subjectAltNames: read(OID.subjectAltName, parseGeneralNames) ?? [],
-    subjectKeyId: read(OID.subjectKeyIdentifier, parseSubjectKeyIdentifier),
-    authorityKeyId: read(OID.authorityKeyIdentifier, parseAuthorityKeyIdentifier),
-    crlDistributionPoints: read(OID.crlDistributionPoints, parseCrlDistributionPoints) ?? [],
-    authorityInfoAccess: read(OID.authorityInfoAccess, parseAuthorityInfoAccess),
-    nameConstraints: read(OID.nameConstraints, parseNameConstraints),
-  })
+  return known
 }
 
-/** Leaves out what is undefined, so that an optional property is absent and never present without a value. */
-type Compact<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
-  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>
-}
-
-function withoutUndefined<T extends object>(fields: T): Compact<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Compact<T>
-}
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }

@@ -13,7 +13,7 @@ export interface FlattenedJws {
   readonly signingInput: Buffer
 }
 
-const MEMBERS = ['protected', 'payload', 'signature'] as const
+type Member = 'protected' | 'payload' | 'signature'
 
 /**
  * Reads a flattened JWS: exactly `protected`, `payload` and `signature`, each base64url without padding (RFC 8555 §6.2,
@@ -28,19 +28,15 @@ export function parseFlattened(value: JsonValue | undefined, what: string): Flat
     throw malformed(`${what} uses the general JWS form; send the flattened form with one signature`)
   if ('header' in jws) throw malformed(`${what} has an unprotected header; everything belongs into "protected"`)
   for (const name of Object.keys(jws)) {
-    if (!(MEMBERS as readonly string[]).includes(name))
-      throw malformed(`${what} has members beside ${MEMBERS.join(', ')}`)
+    if (name !== 'protected' && name !== 'payload' && name !== 'signature')
+      throw malformed(`${what} has members beside protected, payload, signature`)
   }
-  const [encodedHeader, payload, signature] = MEMBERS.map((name) => bytesOf(jws, name, what)) as [
-    Buffer,
-    Buffer,
-    Buffer,
-  ]
+  const encodedHeader = bytesOf(jws, 'protected', what)
+  const payload = bytesOf(jws, 'payload', what)
+  const signature = bytesOf(jws, 'signature', what)
+  const headerName = `The protected header of ${lower(what)}`
   return {
-    header: asObject(
-      parseJsonBytes(encodedHeader, `The protected header of ${lower(what)}`),
-      `The protected header of ${lower(what)}`,
-    ),
+    header: asObject(parseJsonBytes(encodedHeader, headerName), headerName),
     payload,
     signature,
     signingInput: Buffer.from(`${jws['protected'] as string}.${jws['payload'] as string}`, 'latin1'),
@@ -64,7 +60,7 @@ export function asObject(value: JsonValue | undefined, what: string): JsonObject
   throw malformed(`${what} is not a JSON object`)
 }
 
-function bytesOf(jws: JsonObject, name: (typeof MEMBERS)[number], what: string): Buffer {
+function bytesOf(jws: JsonObject, name: Member, what: string): Buffer {
   const text = jws[name]
   if (typeof text !== 'string') throw malformed(`${what} has no string member "${name}"`)
   if (text === '' && name !== 'payload') throw malformed(`${what} has an empty "${name}"`)

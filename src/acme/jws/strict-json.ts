@@ -88,6 +88,17 @@ class Reader {
 
   #string(): string {
     const start = this.#at
+    const end = this.#text.indexOf('"', start + 1)
+    if (end === -1) throw this.#fault('a string does not end')
+    const raw = this.#text.slice(start + 1, end)
+    if (raw.includes('\\')) return this.#escapedString(start)
+    this.#at = end + 1
+    if (CONTROL.test(raw)) throw this.#fault('a string holds a control character')
+    return raw
+  }
+
+  /** A string with escapes, whose first quote may be one of its characters. */
+  #escapedString(start: number): string {
     let at = start + 1
     for (; ; at++) {
       const code = this.#text.charCodeAt(at)
@@ -96,9 +107,7 @@ class Reader {
       if (Number.isNaN(code)) throw this.#fault('a string does not end')
     }
     this.#at = at + 1
-    const raw = this.#text.slice(start + 1, at)
-    if (CONTROL.test(raw)) throw this.#fault('a string holds a control character')
-    if (!raw.includes('\\')) return raw
+    if (CONTROL.test(this.#text.slice(start + 1, at))) throw this.#fault('a string holds a control character')
     const text = this.#unescaped(start)
     if (!text.isWellFormed()) throw this.#fault('a string holds half of a surrogate pair')
     return text

@@ -3,7 +3,7 @@ import { decodeOidContent } from './oid.ts'
 import { CONSTRUCTED, contextConstructedTag, contextPrimitiveTag, TAG } from './tags.ts'
 import { decodeIa5, decodeText } from './text.ts'
 import { decodeTime } from './time.ts'
-import { checkForm, checkNested, MAX_DEPTH, readHeader } from './walk.ts'
+import { checkForm, checkNested, type Extent, MAX_DEPTH, readHeader } from './walk.ts'
 
 export interface DerReaderOptions {
   /** The most octets that are looked at; longer input is refused unread. Default 64 KiB. */
@@ -11,6 +11,9 @@ export interface DerReaderOptions {
   /** How deep the bytes lie already. Default 0. */
   readonly depth?: number
 }
+
+const MAX_BYTES = 65_536
+const NO_OPTIONS: DerReaderOptions = Object.freeze({})
 
 /**
  * A cursor over strict DER (X.690 §10): definite minimal lengths, low tag numbers, no trailing bytes. Every
@@ -20,27 +23,36 @@ export interface DerReaderOptions {
 export class DerReader {
   readonly #bytes: Buffer
   readonly #depth: number
-  #at = 0
+  #at: number
+  readonly #end: number
 
-  constructor(bytes: Uint8Array, { maxBytes = 65_536, depth = 0 }: DerReaderOptions = {}) {
-    if (bytes.length > maxBytes) throw new DerError(`longer than ${maxBytes} bytes`)
+  /** @param from where reading begins, and `end` where it ends; by default the whole of `bytes` */
+  constructor(
+    bytes: Uint8Array,
+    { maxBytes = MAX_BYTES, depth = 0 }: DerReaderOptions = NO_OPTIONS,
+    from = 0,
+    end = bytes.length,
+  ) {
+    if (end - from > maxBytes) throw new DerError(`longer than ${maxBytes} bytes`)
     this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#depth = depth
+    this.#at = from
+    this.#end = end
   }
 
   /** True when nothing is left. */
   get done(): boolean {
-    return this.#at >= this.#bytes.length
+    return this.#at >= this.#end
   }
 
   /** The next identifier octet, or undefined at the end. */
   get nextTag(): number | undefined {
-    return this.#bytes[this.#at]
+    return this.#at < this.#end ? this.#bytes[this.#at] : undefined
   }
 
   /** Whether the next element has this identifier octet; for OPTIONAL fields. */
   isAt(tag: number): boolean {
-    return this.#bytes[this.#at] === tag
+    return this.nextTag === tag
   }
 
   /** Whether `[n]` comes next, with a primitive value. */
@@ -60,18 +72,16 @@ export class DerReader {
 
   /** Content octets of a primitive element. */
   content(tag: number): Buffer {
-    if (!this.isAt(tag)) throw this.#unexpected(tag)
-    const { start, end } = readHeader(this.#bytes, this.#at, this.#bytes.length)
-    this.#at = end
+    const { start, end } = this.#enter(tag)
     return this.#bytes.subarray(start, end)
   }
 
   /** A whole element, header included, kept unread but checked to be strict DER all the way down. */
   element(tag?: number): Buffer {
     const from = this.#at
-    const found = this.#bytes[from]
+    const found = this.nextTag
     if (found === undefined || (tag !== undefined && found !== tag)) throw this.#unexpected(tag)
-    const { end } = readHeader(this.#bytes, from, this.#bytes.length)
+    const { end } = readHeader(this.#bytes, from, this.#end)
     if (found & CONSTRUCTED) checkNested(this.#bytes, from, end, this.#depth + 1)
     else checkForm(found)
     this.#at = end
@@ -81,15 +91,24 @@ export class DerReader {
   /** A whole element whose inside the caller is going to read; only the header is checked. */
   rawElement(tag: number): Buffer {
     const from = this.#at
-    this.content(tag)
-    return this.#bytes.subarray(from, this.#at)
+    const { end } = this.#enter(tag)
+    return this.#bytes.subarray(from, end)
   }
 
   /** A reader of what a constructed element holds. */
   constructed(tag: number): DerReader {
     const depth = this.#depth + 1
     if (depth > MAX_DEPTH) throw new DerError(`elements are nested more than ${MAX_DEPTH} deep`)
-    return new DerReader(this.content(tag), { maxBytes: Number.POSITIVE_INFINITY, depth })
+    const { start, end } = this.#enter(tag)
+    return new DerReader(this.#bytes, { maxBytes: Number.POSITIVE_INFINITY, depth }, start, end)
+  }
+
+  /** Moves behind an element of this tag, and says where its content lies. */
+  #enter(tag: number): Extent {
+    if (!this.isAt(tag)) throw this.#unexpected(tag)
+    const extent = readHeader(this.#bytes, this.#at, this.#end)
+    this.#at = extent.end
+    return extent
   }
 
   sequence(): DerReader {
@@ -113,7 +132,8 @@ export class DerReader {
   /** Content octets of an INTEGER, checked to be minimal (X.690 §8.3.2). May be negative: see `isNegative`. */
   integer(tag: number = TAG.integer): Buffer {
     const content = this.content(tag)
-    const [first, second] = content
+    const first = content[0]
+    const second = content[1]
     if (first === undefined) throw new DerError('an INTEGER without octets')
     if (second !== undefined && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80))) {
       throw new DerError('an INTEGER is not in its shortest form')

@@ -5,7 +5,10 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Printable ASCII or nothing: no NUL, no control character, no DEL (KF-C16). */
 export function isPrintableAscii(content: Uint8Array): boolean {
-  for (const octet of content) if (octet < 0x20 || octet > 0x7e) return false
+  for (let i = 0; i < content.length; i++) {
+    const octet = content[i] as number
+    if (octet < 0x20 || octet > 0x7e) return false
+  }
   return true
 }
 

@@ -66,7 +66,8 @@ export function set(...parts: readonly Uint8Array[]): Buffer {
  */
 export function integer(value: Uint8Array | bigint | number): Buffer {
   if (typeof value === 'bigint' || typeof value === 'number') return element(TAG.integer, integerContent(BigInt(value)))
-  const [first, second] = value
+  const first = value[0]
+  const second = value[1]
   if (first === undefined) throw new RangeError('an INTEGER has at least one octet')
   if (second !== undefined && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80))) {
     throw new RangeError('INTEGER octets are not minimal')
