@@ -23,7 +23,7 @@ export function findPinnedNode() {
   return existsSync(path) ? path : undefined
 }
 
-/** Runs the pinned Node.js in place of this process, as far as that is possible: same streams, signals and exit code. */
+/** Runs the pinned Node.js in place of this process; see `becomeNode`. */
 export function becomePinnedNode(args) {
   const pinned = findPinnedNode()
   if (pinned === undefined) {
@@ -33,15 +33,22 @@ export function becomePinnedNode(args) {
     )
     process.exit(1)
   }
-  const child = spawn(pinned, args, { stdio: 'inherit' })
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  becomeNode(pinned, args)
+}
+
+/** Runs a Node.js in place of this process, as far as that is possible: same streams, signals and exit code. */
+export function becomeNode(path, args) {
+  const child = spawn(path, args, { stdio: 'inherit' })
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  // A terminal sends Ctrl-C to both of us, and a second one would mean "at once".
+  process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'))
   // npm's shell may die of a signal without passing it on.
   const parent = process.ppid
   if (process.env.npm_lifecycle_event !== undefined) {
     setInterval(() => process.ppid !== parent && child.kill('SIGTERM'), 500).unref()
   }
   child.on('error', (error) => {
-    console.error(`chancery: ${pinned} does not start (${error.message}). Run: npm ci`)
+    console.error(`chancery: ${path} does not start (${error.message}). Run: npm ci`)
     process.exit(1)
   })
   child.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)))

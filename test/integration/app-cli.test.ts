@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
+import { RUNTIME_FLAGS } from '../../bin/runtime-flags.mjs'
 import { runCli } from '../../src/cli/run.ts'
 import { run } from '../support/program.ts'
 
@@ -129,4 +130,16 @@ test('the launcher runs on the Node.js that bootstraps npm, and passes the exit 
   assert.equal(shown.code, 0, shown.stderr)
   assert.match(shown.stdout, /^chancery \d+\.\d+\.\d+ \(Node\.js \d+/)
   assert.equal((await run(process.execPath, [launcher, 'srve'])).code, 2)
+  // Without its flags the server is a process of its own, which is to look like this one.
+  const helped = await run(process.execPath, [launcher, '--help'])
+  assert.equal(helped.code, 0, helped.stderr)
+  assert.match(helped.stdout, /serve/)
+  assert.equal((await run(process.execPath, [launcher, 'serve', '--no-such-option'])).code, 2)
+})
+
+test('npm start gives the flags that the launcher would add, so that it need not start the server twice', async () => {
+  const manifest = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    scripts: { start: string }
+  }
+  assert.equal(manifest.scripts.start, ['node', ...RUNTIME_FLAGS, 'bin/chancery.mjs'].join(' '))
 })
