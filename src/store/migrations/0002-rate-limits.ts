@@ -4,6 +4,7 @@ import type { Migration } from './migration.ts'
 export const rateLimits: Migration = {
   number: 2,
   name: 'rate-limits',
+  readableFrom: 1,
   statements: ({ text, compact }) => [
     // tat is the theoretical arrival time of GCRA in microseconds since 1970; previous_tat what it replaced, so that a
     // compare-and-set of many rows is one statement.

@@ -19,6 +19,7 @@ import { openSqliteStore, type SqliteStoreOptions } from './engine.ts'
 const clock = new FakeClock()
 const now = clock.now()
 const folders: string[] = []
+const newest = MIGRATIONS.length
 
 after(async () => {
   for (const folder of folders) await rm(folder, { recursive: true, force: true })
@@ -210,6 +211,35 @@ test('KF-E16 a program refuses a database of a newer one, and leaves it alone', 
     message: new RegExp(`schema ${NEXT}.*only up to ${MIGRATIONS.length}`, 's'),
   })
   await (await open(path, { migrations: [...MIGRATIONS, next] })).close()
+})
+
+test('KF-E16 a program works on a newer database whose further steps were made for it', async () => {
+  const path = await newPath()
+  const step = (number: number, readableFrom?: number): Migration => ({
+    number,
+    name: `step ${number}`,
+    ...(readableFrom === undefined ? {} : { readableFrom }),
+    statements: () => [`CREATE TABLE step_${number} (id TEXT)`],
+  })
+  await (await open(path, { migrations: [...MIGRATIONS, step(newest + 1, 1)] })).close()
+  const old = await open(path)
+  assert.equal(await spend(old, 'a'), true)
+  await old.close()
+  const contracting = [...MIGRATIONS, step(newest + 1, 1), step(newest + 2, newest + 1), step(newest + 3, 1)]
+  await (await open(path, { migrations: contracting })).close()
+  await assert.rejects(open(path), { code: 'schema', message: new RegExp(`cannot work with step ${newest + 2}`) })
+  await (await open(path, { migrations: contracting.slice(0, -2) })).close()
+})
+
+test('KF-E16 a database from before steps said what they are made for is brought up to date', async () => {
+  const path = await newPath()
+  await (await open(path)).close()
+  const connection = new DatabaseSync(path)
+  connection.exec('ALTER TABLE schema_migrations DROP COLUMN readable_from')
+  connection.close()
+  const next: Migration = { number: newest + 1, name: 'next', statements: () => ['CREATE TABLE next (id TEXT)'] }
+  await (await open(path, { migrations: [...MIGRATIONS, next] })).close()
+  await assert.rejects(open(path), { code: 'schema' })
 })
 
 test('KF-E16 a schema step that was changed after its release is refused', async () => {

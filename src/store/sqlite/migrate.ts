@@ -1,12 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Clock } from '../../lib/clock.ts'
 import {
+  ADD_READABLE_FROM,
   type AppliedMigration,
+  appliedParams,
   CREATE_MIGRATIONS_TABLE,
   type Dialect,
+  LIST_APPLIED,
   type Migration,
-  migrationHash,
   planMigrations,
+  RECORD_APPLIED,
 } from '../migrations/migration.ts'
 import { StoreError } from '../store.ts'
 
@@ -29,13 +32,12 @@ export function migrate(connection: DatabaseSync, known: readonly Migration[], c
   const missing = missingMigrations(connection, known)
   if (missing.length === 0) return
   connection.exec(CREATE_MIGRATIONS_TABLE)
+  if (!hasReadableFrom(connection)) connection.exec(ADD_READABLE_FROM)
   for (const migration of missing) {
     connection.exec('BEGIN IMMEDIATE')
     try {
       for (const statement of migration.statements(SQLITE_DIALECT)) connection.exec(statement)
-      connection
-        .prepare('INSERT INTO schema_migrations (number, name, hash, applied_at) VALUES (?, ?, ?, ?)')
-        .run(migration.number, migration.name, migrationHash(migration, SQLITE_DIALECT), clock.now().getTime())
+      connection.prepare(RECORD_APPLIED).run(...appliedParams(migration, SQLITE_DIALECT, clock.now()))
       connection.exec('COMMIT')
     } catch (cause) {
       if (connection.isTransaction) connection.exec('ROLLBACK')
@@ -48,6 +50,22 @@ export function migrate(connection: DatabaseSync, known: readonly Migration[], c
 function applied(connection: DatabaseSync): AppliedMigration[] {
   const known = connection.prepare(`SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'`).get()
   if (known === undefined) return []
-  const rows = connection.prepare('SELECT number, hash FROM schema_migrations ORDER BY number').all()
-  return rows.map((row) => ({ number: Number(row['number']), hash: String(row['hash']) }))
+  const list = hasReadableFrom(connection)
+    ? LIST_APPLIED
+    : LIST_APPLIED.replace('readable_from', 'NULL AS readable_from')
+  return connection
+    .prepare(list)
+    .all()
+    .map((row) => ({
+      number: Number(row['number']),
+      hash: String(row['hash']),
+      readableFrom: row['readable_from'] === null ? null : Number(row['readable_from']),
+    }))
+}
+
+function hasReadableFrom(connection: DatabaseSync): boolean {
+  const found = connection
+    .prepare(`SELECT 1 FROM pragma_table_info('schema_migrations') WHERE name = 'readable_from'`)
+    .get()
+  return found !== undefined
 }
