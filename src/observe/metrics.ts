@@ -21,6 +21,11 @@ export const COUNTERS = {
   chancery_handshakes_total: { help: 'TLS connections by what became of their hello', labels: ['outcome'] },
   chancery_refused_busy_total: { help: 'Requests refused for want of capacity', labels: ['kind', 'why'] },
   chancery_backlogs_total: { help: 'New work refused because a queue behind was full', labels: ['queue'] },
+  chancery_store_round_trips_total: { help: 'Times that the database server was asked and waited for', labels: [] },
+  chancery_store_transactions_total: { help: 'Transactions on the database server', labels: ['kind'] },
+  chancery_store_retries_total: { help: 'Transactions begun again', labels: ['kind', 'reason'] },
+  chancery_store_commits_unknown_total: { help: 'Commits whose outcome the server did not tell', labels: [] },
+  chancery_store_connections_failed_total: { help: 'Times that no connection to the database was had', labels: [] },
   chancery_rows_deleted_total: { help: 'Rows deleted by retention', labels: [] },
 } as const
 
@@ -29,6 +34,7 @@ export const HISTOGRAMS = {
   chancery_validation_seconds: { help: 'Time of one validation', labels: ['type'] },
   chancery_queue_wait_seconds: { help: 'Time that work waited for its turn', labels: ['queue', 'kind'] },
   chancery_store_commit_seconds: { help: 'Time of one commit', labels: [] },
+  chancery_store_wait_seconds: { help: 'Time waited for a connection to the database server', labels: [] },
 } as const
 
 export const GAUGES = {

@@ -49,6 +49,7 @@ export interface Store {
   readonly limits: LimitStore
   readonly audit: AuditStore
   readonly retention: RetentionStore
+  readonly instances: InstanceStore
   /** Resolves when a small read and a small write work; rejects otherwise. For `/readyz`. */
   ping(): Promise<void>
   /** How full the line of writes is: 0 with nothing to write; from 1 on nothing new should be begun (KF-F23). */
@@ -57,7 +58,13 @@ export interface Store {
   close(): Promise<void>
 }
 
-/** `full`: disk full or read-only; `busy`: another process holds the database, or too many writes wait; `failed`: anything else. */
+/**
+ * - `full`: the disk is full or read-only
+ * - `busy`: it passes by itself: another process holds the database, its server is away, or too many writes wait. A
+ *   write that rejects with it may have happened, when the server went away while it committed; repeating it is safe
+ * - `schema`: the database is of another version of the program
+ * - `failed`: anything else
+ */
 export class StoreError extends Error {
   readonly code: 'full' | 'busy' | 'failed' | 'schema'
   constructor(code: StoreError['code'], message: string, options?: ErrorOptions) {
@@ -351,4 +358,28 @@ export interface RetentionStore {
   sweep(policy: RetentionPolicy, options: { now: Date; batch: number }): Promise<number>
   /** Rows per table, for metrics and tests. */
   counts(): Promise<Record<string, number>>
+}
+
+/** One server that works on the database. */
+export interface Instance {
+  readonly id: string
+  /** Host and process, for people. */
+  readonly name: string
+  /** The newest step of the schema that it knows. */
+  readonly schema: number
+  readonly startedAt: Date
+  readonly seenAt: Date
+}
+
+export interface InstanceStore {
+  /**
+   * Says that this process is alive, and looks whether it can still work with the schema.
+   *
+   * @returns why it cannot and must stop, a newer program having changed the schema; undefined when all is well
+   */
+  beat(): Promise<string | undefined>
+  /** Those heard of lately, this one included; empty on an engine that has one server only. */
+  list(): Promise<Instance[]>
+  /** Takes this process out of the list. */
+  leave(): Promise<void>
 }

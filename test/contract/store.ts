@@ -12,6 +12,7 @@ import { interleavingsContract } from './store/interleavings.ts'
 import { keysAndNoncesContract } from './store/keys-and-nonces.ts'
 import { limitsContract } from './store/limits.ts'
 import { ordersContract } from './store/orders.ts'
+import { racesContract } from './store/races.ts'
 import { replacementsContract } from './store/replacements.ts'
 import { retentionContract } from './store/retention.ts'
 import { validationJobsContract } from './store/validation-jobs.ts'
@@ -21,11 +22,12 @@ import { validationJobsContract } from './store/validation-jobs.ts'
  *
  * @param options.forgets for an engine that lives in memory only
  * @param options.keepsNonceRows false for an engine that has no row for a spent nonce; default true
+ * @param options.nonceMarginMs how much longer than it is good a spent nonce is remembered
  */
 export function storeContract(
   name: string,
   openStore: (clock: Clock) => Promise<StoreUnderTest>,
-  options: { readonly forgets?: boolean; readonly keepsNonceRows?: boolean } = {},
+  options: { readonly forgets?: boolean; readonly keepsNonceRows?: boolean; readonly nonceMarginMs?: number } = {},
 ): void {
   const restart = { forgets: options.forgets ?? false }
   const withStore: WithStore = async (fn) => {
@@ -39,7 +41,11 @@ export function storeContract(
   }
   describe(`${name}: store contract`, () => {
     accountsContract(withStore)
-    keysAndNoncesContract(withStore, { ...restart, keepsNonceRows: options.keepsNonceRows ?? true })
+    keysAndNoncesContract(withStore, {
+      ...restart,
+      keepsNonceRows: options.keepsNonceRows ?? true,
+      nonceMarginMs: options.nonceMarginMs ?? 0,
+    })
     ordersContract(withStore)
     authorizationsContract(withStore)
     validationJobsContract(withStore, restart)
@@ -51,5 +57,6 @@ export function storeContract(
     retentionContract(withStore)
     damageContract(withStore)
     interleavingsContract(withStore)
+    racesContract(withStore)
   })
 }

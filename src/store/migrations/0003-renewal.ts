@@ -4,6 +4,7 @@ import type { Migration } from './migration.ts'
 export const renewal: Migration = {
   number: 3,
   name: 'renewal',
+  readableFrom: 1,
   statements: ({ text, compact }) => [
     `ALTER TABLE orders ADD COLUMN replaces ${text}`,
 

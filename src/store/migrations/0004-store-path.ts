@@ -4,6 +4,7 @@ import type { Migration } from './migration.ts'
 export const storePath: Migration = {
   number: 4,
   name: 'store-path',
+  readableFrom: 1,
   statements: ({ bytes, text }) => [
     // One row: the nonces of the one process that holds an embedded database; `spent` is NULL while it has them.
     `CREATE TABLE nonce_ledger (

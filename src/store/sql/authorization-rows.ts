@@ -45,6 +45,9 @@ export const HAS_VALIDATED =
 export const HAS_FAILED =
   'EXISTS (SELECT 1 FROM challenges f WHERE f.authorization_id = a.id AND f.failed_at IS NOT NULL)'
 
+/** Whoever changes or relies on any challenge of an authorization locks the authorization first (KF-E06). */
+export const THE_AUTHORIZATION = 'SELECT id FROM authorizations WHERE id = ?'
+
 const INSERT_AUTHORIZATION = `
   INSERT INTO authorizations (id, directory, account_id, identifier_type, identifier_value, wildcard, profile,
     created_at, expires_at, deactivated_at, revoked_at)

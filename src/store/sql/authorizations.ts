@@ -10,9 +10,10 @@ import {
   insertAuthorization,
   LIVE,
   pickChallenge,
+  THE_AUTHORIZATION,
   toAuthorizations,
 } from './authorization-rows.ts'
-import type { Database, Reads, Sql } from './database.ts'
+import { type Database, lockRows, type Reads, type Sql } from './database.ts'
 import { failOrdersOfAuthorization } from './order-endings.ts'
 
 const FIND = `
@@ -107,6 +108,7 @@ export function createAuthorizationStore(database: Database): AuthorizationStore
     deactivate: (directory, accountId, id, { now, error, audit }) =>
       database.write(async (sql) => {
         const at = now.getTime()
+        lockRows(sql, 'update', THE_AUTHORIZATION, id)
         const { changes } = await sql.run(DEACTIVATE, at, id, accountId, directory, at)
         if (changes === 1) {
           await failOrdersOfAuthorization(sql, id, { now, error })

@@ -12,7 +12,7 @@ import {
   toCertificate,
 } from './certificate-rows.ts'
 import { nextRevocation } from './crls.ts'
-import { type Database, type Reads, Undo, writeOrUndo } from './database.ts'
+import { type Database, lockRows, type Reads, Undo, writeOrUndo } from './database.ts'
 import { digest } from './encoding.ts'
 import { noteIssued } from './limits.ts'
 import { failOrder } from './order-endings.ts'
@@ -75,6 +75,8 @@ const RAISE = `
   UPDATE certificates
   SET revocation_reason = ${KEY_COMPROMISE}, revocation_sequence = ?, revocation_changed_at = ?
   WHERE issuer_id = ? AND serial = ? AND revoked_at IS NOT NULL AND revocation_reason <> ${KEY_COMPROMISE}`
+
+const THE_CERTIFICATE = 'SELECT serial FROM certificates WHERE issuer_id = ? AND serial = ?'
 
 interface Key {
   readonly issuerId: string
@@ -150,6 +152,7 @@ export function createCertificateStore(database: Database, log: Logger | undefin
 
     revoke: (key, { now, reason, raiseToKeyCompromise, audit }) =>
       database.write(async (sql) => {
+        lockRows(sql, 'update', THE_CERTIFICATE, key.issuerId, key.serial)
         const before = await find(sql, key)
         if (before?.issuedAt === undefined) return { outcome: 'unknown' }
         const raises = raiseToKeyCompromise && reason === KEY_COMPROMISE

@@ -15,9 +15,10 @@ import {
   HAS_FAILED,
   insertAuthorization,
   LIVE,
+  THE_AUTHORIZATION,
   toAuthorizations,
 } from './authorization-rows.ts'
-import type { Database, Sql, SqlValue } from './database.ts'
+import { type Database, lockRows, type Sql, type SqlValue } from './database.ts'
 import { fromJson, listFromJson, type Mutable, toDate, toJson, toMs } from './encoding.ts'
 import { failOrder } from './order-endings.ts'
 import { claimReplacement } from './replacements.ts'
@@ -99,6 +100,7 @@ export function createOrderStore(database: Database): OrderStore {
         for (const [position, id] of authorizationIds.entries()) {
           const identifier = order.identifiers[position] as Identifier
           const fresh = made.get(id)
+          if (fresh === undefined) lockRows(sql, 'share', THE_AUTHORIZATION, id)
           const proof = fresh ? proofOf(order, fresh) : await findUsable(sql, order, id, now)
           if (proof === undefined) return 'stale'
           checkProves(order, identifier, proof)

@@ -58,17 +58,19 @@ const DELETE_AUTHORIZATION = 'DELETE FROM authorizations WHERE id = ?'
 
 // A revoked certificate stays until a CRL that was issued after its end has listed it (KF-D01); an open
 // reservation stays until it is completed or given up.
+const NO_MORE_NEEDED = `
+  (issued_at IS NOT NULL OR abandoned_at IS NOT NULL) AND (revoked_at IS NULL OR EXISTS (
+    SELECT 1 FROM crl_state
+    WHERE crl_state.issuer_id = certificates.issuer_id
+      AND crl_state.covered_sequence >= certificates.revocation_sequence
+      AND crl_state.last_this_update > certificates.not_after
+  ))`
+
+// Asked once more of the row that is deleted, because it may have been revoked while we waited for it.
 const DELETE_CERTIFICATES = `
   DELETE FROM certificates WHERE (issuer_id, serial) IN (
-    SELECT issuer_id, serial FROM certificates
-    WHERE not_after <= ? AND (issued_at IS NOT NULL OR abandoned_at IS NOT NULL) AND (revoked_at IS NULL OR EXISTS (
-      SELECT 1 FROM crl_state
-      WHERE crl_state.issuer_id = certificates.issuer_id
-        AND crl_state.covered_sequence >= certificates.revocation_sequence
-        AND crl_state.last_this_update > certificates.not_after
-    ))
-    ORDER BY not_after LIMIT ?
-  )`
+    SELECT issuer_id, serial FROM certificates WHERE not_after <= ? AND ${NO_MORE_NEEDED} ORDER BY not_after LIMIT ?
+  ) AND ${NO_MORE_NEEDED}`
 
 const DELETE_CRLS = `
   DELETE FROM crls WHERE (issuer_id, number) IN (

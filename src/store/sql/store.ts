@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../observe/log.ts'
-import type { NonceStore, Store } from '../store.ts'
+import type { InstanceStore, NonceStore, Store } from '../store.ts'
 import { createAccountStore } from './accounts.ts'
 import { createAuditStore } from './audit.ts'
 import { createAuthorizationStore } from './authorizations.ts'
@@ -22,20 +22,29 @@ const HEARTBEAT = `
 
 const READ_HEARTBEAT = 'SELECT at FROM heartbeat WHERE id = 1'
 
-/**
- * The store over any engine that speaks SQL; its tables are those of `migrations/`.
- *
- * @param options.nonces of an engine that has its own way with them; default: a row for each that was spent
- */
-export function createSqlStore(
-  engine: Database,
-  { clock, log, nonces }: { clock: Clock; log: Logger | undefined; nonces?: NonceStore | undefined },
-): Store {
+/** On an engine that lets one server in at a time. */
+const ONE_SERVER: InstanceStore = {
+  beat: async () => undefined,
+  list: async () => [],
+  leave: async () => {},
+}
+
+export interface SqlStoreOptions {
+  readonly clock: Clock
+  readonly log: Logger | undefined
+  /** An engine's own ways, where it has better ones. */
+  readonly nonces?: NonceStore | undefined
+  readonly instances?: InstanceStore
+}
+
+/** The store over any engine that speaks SQL; its tables are those of `migrations/`. */
+export function createSqlStore(engine: Database, options: SqlStoreOptions): Store {
   const database = boundDatabase(engine)
+  const { clock, log, nonces = createNonceStore(database), instances = ONE_SERVER } = options
   return {
     accounts: createAccountStore(database),
     eabKeys: createEabKeyStore(database),
-    nonces: nonces ?? createNonceStore(database),
+    nonces,
     orders: createOrderStore(database),
     authorizations: createAuthorizationStore(database),
     validationJobs: createValidationJobStore(database, log),
@@ -46,6 +55,7 @@ export function createSqlStore(
     limits: createLimitStore(database),
     audit: createAuditStore(database),
     retention: createRetentionStore(database),
+    instances,
 
     async ping() {
       await database.write((sql) => sql.run(HEARTBEAT, clock.now().getTime()))

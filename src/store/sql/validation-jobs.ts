@@ -12,7 +12,7 @@ import {
   toAuthorizations,
 } from './authorization-rows.ts'
 import { endJobs } from './authorizations.ts'
-import type { Database, Reads, Sql } from './database.ts'
+import { type Database, lockRows, type Reads, type Sql } from './database.ts'
 import { toDate } from './encoding.ts'
 import { noteFailure } from './name-failures.ts'
 import { failOrdersOfAuthorization } from './order-endings.ts'
@@ -76,6 +76,9 @@ const FAIL = `
 
 const COUNT = 'SELECT COUNT(*) AS count FROM validation_jobs'
 
+const AUTHORIZATION_OF =
+  'SELECT id FROM authorizations WHERE id = (SELECT authorization_id FROM challenges WHERE id = ?)'
+
 type JobRow = AuthorizationRow & { readonly attempts: number; readonly started_at: number }
 
 export function createValidationJobStore(database: Database, log: Logger | undefined): ValidationJobStore {
@@ -83,6 +86,7 @@ export function createValidationJobStore(database: Database, log: Logger | undef
     enqueue: (challengeId, { now, keyAuthorization, owner, leaseUntil, audit }) =>
       database.write(async (sql) => {
         const at = now.getTime()
+        lockRows(sql, 'update', AUTHORIZATION_OF, challengeId)
         const responded = await sql.get<{ authorization_id: string }>(RESPOND, at, keyAuthorization, challengeId, at)
         if (responded === undefined) return { outcome: 'already' }
         await sql.run(ENQUEUE, challengeId, responded.authorization_id, at, at, owner, leaseUntil.getTime())
@@ -130,6 +134,7 @@ export function createValidationJobStore(database: Database, log: Logger | undef
     // Whoever takes the job's row ends it, once; a result that comes later is discarded (KF-A21).
     succeed: (challengeId, { owner, now, expiresAt, audit }) =>
       database.write(async (sql) => {
+        lockRows(sql, 'update', AUTHORIZATION_OF, challengeId)
         const taken = await sql.get<{ authorization_id: string }>(TAKE, challengeId, owner)
         if (taken === undefined) return 'discarded'
         const { changes } = await sql.run(VALIDATE, now.getTime(), challengeId, now.getTime())
@@ -142,6 +147,7 @@ export function createValidationJobStore(database: Database, log: Logger | undef
 
     fail: (challengeId, { owner, now, error, orderError, pause, audit }) =>
       database.write(async (sql) => {
+        lockRows(sql, 'update', AUTHORIZATION_OF, challengeId)
         const taken = await sql.get<{ authorization_id: string }>(TAKE, challengeId, owner)
         if (taken === undefined) return 'discarded'
         const { changes } = await sql.run(FAIL, now.getTime(), JSON.stringify(error), challengeId, now.getTime())

@@ -220,7 +220,9 @@ export function damageContract(withStore: WithStore): void {
         results.map(({ status }) => status),
         times(60, (i) => (i % 3 === 0 ? 'rejected' : 'fulfilled')),
       )
-      assert.deepEqual((await store.accounts.find(account.directory, account.id))?.contact, ['mailto:59@example.test'])
+      const [contact = ''] = (await store.accounts.find(account.directory, account.id))?.contact ?? []
+      const winner = /^mailto:(\d+)@example\.test$/.exec(contact)?.[1]
+      assert.ok(winner !== undefined && Number(winner) % 3 !== 0, `${contact} is of a write that succeeded`)
       assert.equal(await store.nonces.spend(nonceId(store, later(now, hours(1))), later(now, hours(1))), true)
     }))
 }

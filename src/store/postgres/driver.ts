@@ -1,0 +1,212 @@
+import type { EventEmitter } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import type { ConnectionOptions } from 'node:tls'
+import type { ClientBase, Pool } from 'pg'
+import { readSecretFile } from '../../signer/key-file.ts'
+import { StoreError } from '../store.ts'
+import type { PostgresAddress, PostgresSettings } from './options.ts'
+import type { Translated } from './statements.ts'
+
+/** What a statement gave back. */
+export interface Answer {
+  readonly rows: readonly unknown[]
+  readonly changes: number
+  /** `COMMIT`, `ROLLBACK`, `INSERT` … */
+  readonly command: string
+}
+
+/** A statement whose answer nobody looks at, sent before another one. */
+export interface Prelude {
+  readonly text: string
+  readonly values: readonly Value[]
+}
+
+export type Value = string | number | Uint8Array | null | readonly (string | number)[]
+
+/** The driver `pg`, as far as the engine uses it. Loaded only where the database is PostgreSQL. */
+export interface Driver {
+  /**
+   * To be called before a new connection may be made: reads the password anew, so that it can be changed while the
+   * server runs. (`pg` could ask for it itself, but leaves the connection open when it cannot be had.)
+   *
+   * @throws {SignerError} when there is no such file, or others can read it
+   */
+  prepareToConnect(): Promise<void>
+  makePool(onIdleError: (error: Error) => void, verify: (client: ClientBase) => Promise<void>): Pool
+  /**
+   * Sends a statement, with `prelude` before it in the same round trip and behind the same barrier: when a statement
+   * of the prelude fails, the server skips the rest.
+   */
+  query(
+    client: ClientBase,
+    statement: Translated,
+    values: readonly Value[],
+    prelude?: readonly Prelude[],
+  ): Promise<Answer>
+  /** Ends a connection whose server does not answer; the statement under way rejects. */
+  cut(client: ClientBase): void
+}
+
+/** Offered where none is set, so that the server refuses it in words of its own; `pg` would stumble over an empty one. */
+const NO_PASSWORD = 'no password is set'
+
+/** Type OID of BIGINT, which `pg` would give as text. */
+const INT8 = 20
+
+/** What `pg` has in its query objects and does not declare. */
+interface WireConnection {
+  readonly stream: { cork(): void; uncork(): void; destroy(): void }
+  parse(message: { text: string; name: string; types: undefined }): void
+  bind(message: { portal: string; statement: string; values: readonly Value[]; valueMapper: typeof prepareValue }): void
+  execute(message: { portal: string; rows: number | undefined }): void
+}
+interface WireQuery extends EventEmitter {
+  submit(connection: WireConnection): Error | null
+  handleCommandComplete(message: unknown, connection: WireConnection): void
+  handleDataRow(message: unknown): void
+}
+interface WireResult {
+  readonly rows: readonly unknown[]
+  readonly rowCount: number | null
+  readonly command: string
+}
+type WireQueryClass = new (
+  config: { text: string; name?: string; values: readonly Value[]; queryMode: 'extended' },
+  callback: (error: Error | null, result: WireResult) => void,
+) => WireQuery
+
+/** @throws {SignerError} when others can read the password or the key */
+export async function loadDriver(address: PostgresAddress, settings: PostgresSettings): Promise<Driver> {
+  const { default: pg } = await import('pg')
+  const ssl = await tlsOptions(address, settings)
+
+  class Preluded extends (pg.Query as unknown as WireQueryClass) {
+    readonly #prelude: readonly Prelude[]
+    /** Answers still to come that are not the statement's own. */
+    #skip: number
+
+    constructor(
+      prelude: readonly Prelude[],
+      config: ConstructorParameters<WireQueryClass>[0],
+      callback: ConstructorParameters<WireQueryClass>[1],
+    ) {
+      super(config, callback)
+      this.#prelude = prelude
+      this.#skip = prelude.length
+    }
+
+    override submit(connection: WireConnection): Error | null {
+      connection.stream.cork()
+      try {
+        for (const { text, values } of this.#prelude) {
+          connection.parse({ text, name: '', types: undefined })
+          connection.bind({ portal: '', statement: '', values, valueMapper: prepareValue })
+          connection.execute({ portal: '', rows: undefined })
+        }
+        return super.submit(connection)
+      } finally {
+        connection.stream.uncork()
+      }
+    }
+
+    override handleDataRow(message: unknown): void {
+      if (this.#skip === 0) super.handleDataRow(message)
+    }
+
+    override handleCommandComplete(message: unknown, connection: WireConnection): void {
+      if (this.#skip === 0) super.handleCommandComplete(message, connection)
+      else this.#skip -= 1
+    }
+  }
+
+  let password = NO_PASSWORD
+  const isPlain = settings.prepare === false || (settings.prepare === undefined && settings.pooler)
+  const ms = (seconds: number): number => seconds * 1000
+  return {
+    async prepareToConnect() {
+      if (settings.passwordFile !== undefined) password = await readPassword(settings.passwordFile)
+    },
+
+    makePool(onIdleError, verify) {
+      const pool = new pg.Pool({
+        host: address.host,
+        port: address.port,
+        user: address.user,
+        database: address.database,
+        password: () => password,
+        ssl,
+        application_name: 'chancery',
+        max: settings.poolSize,
+        connectionTimeoutMillis: ms(Math.max(settings.connectTimeout, settings.acquireTimeout)),
+        keepAlive: true,
+        keepAliveInitialDelayMillis: 30_000,
+        // A pooler in transaction mode cannot keep these; there they are set in each transaction.
+        ...(settings.pooler
+          ? {}
+          : {
+              statement_timeout: ms(settings.statementTimeout),
+              lock_timeout: ms(settings.lockTimeout),
+              idle_in_transaction_session_timeout: ms(settings.statementTimeout),
+            }),
+        types: {
+          getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+            oid === INT8 && format !== 'binary' ? safeInteger : pg.types.getTypeParser(oid, format),
+        },
+        onConnect: verify,
+      })
+      pool.on('error', onIdleError)
+      // While a connection is in use nobody else listens, and an unheard error would end the process.
+      pool.on('connect', (client) => client.on('error', () => {}))
+      return pool
+    },
+
+    query: (client, { text, name }, values, prelude = []) =>
+      new Promise((resolve, reject) => {
+        const config = {
+          text,
+          values,
+          queryMode: 'extended' as const,
+          ...(isPlain || name === undefined ? {} : { name }),
+        }
+        const query = new Preluded(prelude, config, (error, result) => {
+          if (error) reject(error)
+          else resolve({ rows: result.rows, changes: result.rowCount ?? 0, command: result.command })
+        })
+        client.query(query as unknown as Parameters<ClientBase['query']>[0])
+      }),
+
+    cut: (client) => (client as unknown as { connection: WireConnection }).connection.stream.destroy(),
+  }
+}
+
+/** What `pg` does with a value of these types. */
+function prepareValue(value: Value): string | Buffer | null {
+  if (value === null) return null
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  return String(value)
+}
+
+function safeInteger(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value)) throw new StoreError('failed', `the database holds ${text}, which is out of range`)
+  return value
+}
+
+async function readPassword(file: string): Promise<string> {
+  return (await readSecretFile(file)).split(/\r?\n/, 1)[0] ?? ''
+}
+
+async function tlsOptions(
+  { sslMode }: PostgresAddress,
+  { caFile, certFile, keyFile }: PostgresSettings,
+): Promise<ConnectionOptions | false> {
+  if (sslMode === 'disable') return false
+  return {
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: sslMode !== 'require',
+    ...(sslMode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
+    ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
+    ...(certFile === undefined ? {} : { cert: await readFile(certFile, 'utf8') }),
+    ...(keyFile === undefined ? {} : { key: await readSecretFile(keyFile) }),
+  }
+}

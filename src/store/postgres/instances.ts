@@ -1,0 +1,79 @@
+import { hostname } from 'node:os'
+import type { Clock } from '../../lib/clock.ts'
+import { LIST_APPLIED, tooNew } from '../migrations/migration.ts'
+import type { Reads } from '../sql/database.ts'
+import type { Instance, InstanceStore } from '../store.ts'
+import type { Transactions } from './transactions.ts'
+
+/** An instance that was not heard of for this long is taken for dead. Far above its heartbeat and the clocks' bound. */
+const DEAD_AFTER_MS = 120_000
+
+export const CREATE_INSTANCES_TABLE = `
+  CREATE TABLE IF NOT EXISTS instances (
+    id TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    schema_known INTEGER NOT NULL,
+    started_at BIGINT NOT NULL,
+    seen_at BIGINT NOT NULL
+  )`
+
+const BEAT = `
+  INSERT INTO instances (id, name, schema_known, started_at, seen_at) VALUES (?, ?, ?, ?, ?)
+  ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at`
+
+const LIVE = `
+  SELECT id, name, schema_known, started_at, seen_at FROM instances WHERE seen_at > ? ORDER BY started_at, id`
+
+const FORGET_DEAD = 'DELETE FROM instances WHERE seen_at <= ?'
+
+const LEAVE = 'DELETE FROM instances WHERE id = ?'
+
+interface InstanceRow {
+  readonly id: string
+  readonly name: string
+  readonly schema_known: number
+  readonly started_at: number
+  readonly seen_at: number
+}
+
+export async function liveInstances(sql: Reads, now: Date): Promise<Instance[]> {
+  const rows = await sql.all<InstanceRow>(LIVE, now.getTime() - DEAD_AFTER_MS)
+  return rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    schema: row.schema_known,
+    startedAt: new Date(row.started_at),
+    seenAt: new Date(row.seen_at),
+  }))
+}
+
+/**
+ * The servers that work on one database, each a row that it keeps fresh. Heartbeat and look at the schema are one
+ * serializable transaction, as are a schema step and its look at the instances: either the step sees the instance, or
+ * the instance sees the step.
+ */
+export function createInstanceStore(
+  database: Transactions,
+  options: { readonly id: string; readonly clock: Clock; readonly knownSchema: number },
+): InstanceStore {
+  const { id, clock, knownSchema } = options
+  const startedAt = clock.now()
+  const name = `${hostname()}:${process.pid}`
+  return {
+    beat: () =>
+      database.write(async (sql) => {
+        const applied = await sql.all<{ number: number; readable_from: number | null }>(LIST_APPLIED)
+        const steps = applied.map(({ number, readable_from }) => ({ number, readableFrom: readable_from }))
+        const problem = tooNew(knownSchema, steps)
+        if (problem !== undefined) return problem
+        const now = clock.now().getTime()
+        await sql.run(BEAT, id, name, knownSchema, startedAt.getTime(), now)
+        await sql.run(FORGET_DEAD, now - DEAD_AFTER_MS)
+        return undefined
+      }, 'SERIALIZABLE'),
+    list: () => liveInstances(database, clock.now()),
+    leave: async () => {
+      await database.write((sql) => sql.run(LEAVE, id))
+    },
+  }
+}
