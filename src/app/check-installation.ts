@@ -7,7 +7,6 @@ import type { Issuer } from '../issuance/issuer.ts'
 import type { Clock } from '../lib/clock.ts'
 import { decodePem } from '../lib/pem.ts'
 import type { Random } from '../lib/random.ts'
-import { openSqliteStore } from '../store/sqlite/engine.ts'
 import { parseCertificate } from '../x509/certificate.ts'
 import { authorityState } from './authority-state.ts'
 import { watched } from './chores.ts'
@@ -17,6 +16,7 @@ import { expiryLevel } from './expiry.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { exists, type Home, modeProblems } from './home.ts'
 import { issuerNames, loadIssuerFromHome } from './issuers.ts'
+import { databaseName, openStore } from './open-store.ts'
 import { readPassphrase } from './passphrase.ts'
 import { loadStorageKey } from './storage-key.ts'
 
@@ -67,15 +67,16 @@ const LOOKS: Readonly<Record<string, Look>> = {
       return [warning('keys.passphraseFile is set, but keys/storage.key was made before it and is not encrypted')]
     return [ok(`keys/storage.key can be used${encrypted ? ', encrypted' : ''}`)]
   },
-  store: async ({ config, clock }) => {
-    if (!(await exists(config.databasePath))) return [note(`${config.databasePath} is made by the first start`)]
-    const store = await openSqliteStore({ path: config.databasePath, clock })
+  store: async ({ config: { database }, clock, random }) => {
+    if (database.engine === 'sqlite' && !(await exists(database.path)))
+      return [note(`${database.path} is made by the first start`)]
+    const store = await openStore(database, { clock, random })
     try {
       await store.ping()
       const counts = await store.retention.counts()
       return [
         ok(
-          `${config.databasePath}: schema is current; ${counts['certificates'] ?? 0} certificates, ${counts['accounts'] ?? 0} accounts`,
+          `${databaseName(database)}: schema is current; ${counts['certificates'] ?? 0} certificates, ${counts['accounts'] ?? 0} accounts`,
         ),
       ]
     } finally {

@@ -8,9 +8,11 @@ import type { Store } from '../store/store.ts'
 import type { Background } from './background.ts'
 import { createExpiryWatch, type WatchedCertificate } from './expiry.ts'
 import type { ServerCertificate } from './server-certificate.ts'
+import { StartError } from './start-error.ts'
 
 const MINUTE = 60
 const HOUR = 3600
+const INSTANCE_BEAT = 15
 /** Rows deleted at a time, so that a sweep never holds up issuance (KF-E11). */
 const SWEEP_BATCH = 500
 const SWEEP_PAUSE_MS = 100
@@ -25,6 +27,8 @@ export interface ChoreDeps {
   readonly metrics: Metrics
   readonly background: Background
   readonly serverCertificate: ServerCertificate
+  /** Stops the process, and says why. */
+  fail(error: Error): void
   /** Gets a new certificate for our own listener and puts it into use. @throws when it cannot be had */
   renewServerCertificate(): Promise<ServerCertificate>
 }
@@ -35,6 +39,13 @@ export function startChores(deps: ChoreDeps): void {
   background.every('resume', 30, async () => {
     const finished = await enrollment.resume()
     if (finished > 0) log.info('enrollment.resumed', { finished })
+  })
+  // Work goes on while the database is away; only one that was changed under us ends it (KF-E16).
+  background.every('instance', INSTANCE_BEAT, async () => {
+    const problem = await store.instances.beat()
+    if (problem === undefined) return
+    log.error('schema.changed', { problem })
+    deps.fail(new StartError(problem))
   })
   background.every('retention', 10 * MINUTE, (signal) => sweep(deps, signal), { firstSeconds: MINUTE })
   background.every('expiry', HOUR, createExpiryWatch(watched(deps.issuers), { clock, log, metrics }))

@@ -5,7 +5,13 @@ import { authorityState } from './authority-state.ts'
 import { DEFAULT_ISSUER, type Home, HomeError } from './home.ts'
 import { nameScope, serverNames } from './name-scope.ts'
 import { createAuthority, DEFAULT_AUTHORITY } from './new-authority.ts'
+import { databaseName } from './open-store.ts'
 import { finishStagedFiles } from './staged-files.ts'
+
+const RESTORE_ADVICE = 'Restore them from a backup; or, to begin with a new CA, move the database away'
+const REPLICA_ADVICE =
+  'To add a replica, copy the state folder of one that runs, as docs/postgresql.md says. To go on after a loss, ' +
+  'restore the folder from a backup. To begin with a new CA, name an empty database in store.url'
 
 /**
  * Sees to it that there is a root and an issuing CA: finishes a ceremony that a crash cut short, makes both in a new
@@ -41,8 +47,8 @@ export async function ensureAuthority(
   }
   if (((await deps.store.retention.counts())['certificates'] ?? 0) > 0) {
     throw new HomeError(
-      `${config.databasePath} knows certificates, but the keys of the CA that issued them are not in ${home.path}. ` +
-        'Restore them from a backup; or, to begin with a new CA, move the database away',
+      `${databaseName(config.database)} knows certificates, but the keys of the CA that issued them are not in ` +
+        `${home.path}. ${config.database.engine === 'postgres' ? REPLICA_ADVICE : RESTORE_ADVICE}`,
     )
   }
   await createAuthority(

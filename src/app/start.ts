@@ -17,7 +17,6 @@ import type { Logger } from '../observe/log.ts'
 import { createMetrics } from '../observe/prometheus.ts'
 import { createRevocation } from '../revocation/create-revocation.ts'
 import { type CrlPublisher, createCrlPublisher } from '../revocation/crl-publisher.ts'
-import { openSqliteStore } from '../store/sqlite/engine.ts'
 import type { Store } from '../store/store.ts'
 import { createValidationRunner } from '../validation/job-runner.ts'
 import { createBackground } from './background.ts'
@@ -28,13 +27,14 @@ import { ensureAuthority } from './first-start.ts'
 import { type Home, openHome } from './home.ts'
 import { loadIssuers } from './issuers.ts'
 import { serverNames } from './name-scope.ts'
+import { databaseName, openStore } from './open-store.ts'
 import { readPassphrase } from './passphrase.ts'
 import { publicRoutes } from './public-listener.ts'
 import { readinessChecks } from './readiness.ts'
 import { loadRetiredIssuers } from './retired-issuers.ts'
 import { obtainServerCertificate, serverIdentifiers } from './server-certificate.ts'
 import { StartError } from './start-error.ts'
-import { holdsWrapped, loadStorageKey } from './storage-key.ts'
+import { holdsWrapped, loadNonceKey, loadStorageKey } from './storage-key.ts'
 
 export interface StartOptions {
   readonly config: ResolvedConfig
@@ -82,8 +82,8 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
   const home = await openHome(options.homePath)
   const metrics = createMetrics()
   cleanup.defer(() => metrics.close())
-  // The lock of the store is the lock of the state folder: one server, one first start.
-  const store = await openSqliteStore({ path: config.databasePath, clock, random, log, metrics, exclusive: true })
+  // The lock of a SQLite store is the lock of the state folder: one server, one first start.
+  const store = await openStore(config.database, { clock, random, log, metrics, serves: true })
   cleanup.defer(() => store.close())
 
   const passphrase = await readPassphrase(config.keys.passphraseFile)
@@ -93,6 +93,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     passphrase,
     create: !(await holdsWrapped(store)),
   })
+  const nonceKey = await loadNonceKey(store, wrappedKeys, { random, home, database: databaseName(config.database) })
   const issuers = await loadIssuers(home, config, passphrase, clock.now())
   const retired = await loadRetiredIssuers(home, config, issuers, { passphrase, now: clock.now(), log })
   const allIssuers = new Map([...issuers, ...retired])
@@ -150,10 +151,6 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
   const background = createBackground({ clock, log })
   cleanup.defer(() => background.stop())
 
-  const nonceKey = wrappedKeys.unwrap(
-    await store.secrets.getOrCreate('nonce-key', () => wrappedKeys.wrap(random.bytes(32), 'secret:nonce-key')),
-    'secret:nonce-key',
-  )
   const services: AcmeServices = {
     ...common,
     nonces: createNonceService({ ...common, key: nonceKey, chaosBadNoncePercent: config.chaos.badNoncePercent }),
@@ -231,6 +228,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     issuers,
     background,
     serverCertificate,
+    fail: failing.resolve,
     renewServerCertificate: async () => {
       const renewed = await obtainServerCertificate(certificateDeps)
       acmeListener.setSecureContext(renewed.tls)

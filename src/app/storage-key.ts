@@ -5,7 +5,7 @@ import { decodeBase64url, encodeBase64url } from '../lib/base64url.ts'
 import type { Random } from '../lib/random.ts'
 import { readSecretFile } from '../signer/key-file.ts'
 import type { Store } from '../store/store.ts'
-import { createSecretFile, exists, HomeError } from './home.ts'
+import { createSecretFile, exists, type Home, HomeError } from './home.ts'
 
 const IV_BYTES = 12
 const TAG_BYTES = 16
@@ -92,6 +92,32 @@ export async function loadStorageKey(
   throw new HomeError(
     `${path} is not a storage key of this version; restore it from a backup, its secrets cannot be read without it`,
   )
+}
+
+const NONCE_KEY = 'nonce-key'
+const NONCE_CONTEXT = `secret:${NONCE_KEY}`
+
+/**
+ * The key that all servers on this database sign their nonces with, made by the first of them. That it can be opened
+ * shows that the state folder and the database belong together.
+ *
+ * @throws {HomeError} when they do not, before anything is issued
+ */
+export async function loadNonceKey(
+  store: Pick<Store, 'secrets'>,
+  keys: WrappedKeys,
+  { random, home, database }: { random: Random; home: Pick<Home, 'path' | 'storageKey'>; database: string },
+): Promise<Buffer> {
+  const wrapped = await store.secrets.getOrCreate(NONCE_KEY, () => keys.wrap(random.bytes(32), NONCE_CONTEXT))
+  try {
+    return keys.unwrap(wrapped, NONCE_CONTEXT)
+  } catch (cause) {
+    throw new HomeError(
+      `${home.storageKey} does not fit ${database}: another state folder was used with that database first. To add a ` +
+        `replica, copy that folder over ${home.path}, as docs/postgresql.md says; otherwise name another database in store.url`,
+      { cause },
+    )
+  }
 }
 
 async function formatStorageKey(key: Buffer, random: Random, passphrase: string | undefined): Promise<string> {

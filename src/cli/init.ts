@@ -6,6 +6,7 @@ import { DEFAULT_ISSUER, type Home, openHome } from '../app/home.ts'
 import { importIssuer, requestIssuer } from '../app/import-issuer.ts'
 import { nameScope, serverNames } from '../app/name-scope.ts'
 import { type AuthorityPlan, addIssuer, createAuthority, DEFAULT_AUTHORITY } from '../app/new-authority.ts'
+import { openStore } from '../app/open-store.ts'
 import { readPassphrase } from '../app/passphrase.ts'
 import { finishStagedFiles } from '../app/staged-files.ts'
 import { CeremonyError } from '../ca/ca-certificate.ts'
@@ -13,7 +14,6 @@ import { ISSUER_NAME } from '../config/checks.ts'
 import { parseDuration } from '../config/duration.ts'
 import type { ResolvedConfig } from '../config/read.ts'
 import { KEY_KINDS, type KeyKind } from '../signer/software.ts'
-import { openSqliteStore } from '../store/sqlite/engine.ts'
 import { allowNames } from './allow-names.ts'
 import { type Command, type CommandContext, CommandError, UsageError } from './command.ts'
 
@@ -64,8 +64,9 @@ export const command: Command = {
 
 /** The lock keeps a server's first start, or a second ceremony, from doing the same at the same time. */
 async function underLock(context: CommandContext, home: Home, issuer: string): Promise<number> {
-  const { databasePath: path } = await context.config()
-  const store = await openSqliteStore({ path, clock: context.clock, exclusive: true })
+  const { database } = await context.config()
+  // On a database server this keeps nobody out; there, whose keys count is settled by the storage key.
+  const store = await openStore(database, { clock: context.clock, random: context.random, serves: true })
   try {
     await finishStagedFiles(home)
     return await ceremony(context, home, issuer)

@@ -1,9 +1,9 @@
 import type { WrappedKeys } from '../acme/eab-key.ts'
 import { openHome } from '../app/home.ts'
+import { openStore } from '../app/open-store.ts'
 import { readPassphrase } from '../app/passphrase.ts'
 import { holdsWrapped, loadStorageKey } from '../app/storage-key.ts'
 import type { ResolvedConfig } from '../config/read.ts'
-import { openSqliteStore } from '../store/sqlite/engine.ts'
 import type { Store } from '../store/store.ts'
 import type { CommandContext } from './command.ts'
 
@@ -23,7 +23,7 @@ export async function withStore<T>(
   const config = await context.config()
   const home = await openHome(context.homePath)
   const passphrase = await readPassphrase(config.keys.passphraseFile)
-  const store = await openSqliteStore({ path: config.databasePath, clock: context.clock })
+  const store = await openStore(config.database, { clock: context.clock, random: context.random })
   try {
     const { keys: wrappedKeys } = await loadStorageKey(home.storageKey, {
       random: context.random,

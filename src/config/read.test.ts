@@ -31,7 +31,7 @@ test('without a file everything has its default', async () => {
   const config = await read()
   assert.equal(config.publicUrl, 'https://localhost:8443')
   assert.equal(config.publicHttpUrl, 'http://localhost:8080')
-  assert.equal(config.databasePath, join(home, 'chancery.db'))
+  assert.deepEqual(config.database, { engine: 'sqlite', path: join(home, 'chancery.db') })
   assert.deepEqual(Object.keys(config.directories), ['default'])
   assert.deepEqual(config.policies['default']?.allow.dns, [...DEFAULT_POLICY_NAMES])
   assert.equal(config.file, undefined)

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import type { z } from 'zod'
+import { type PostgresAddress, type PostgresSettings, parsePostgresUrl } from '../store/postgres/options.ts'
 import { checkConfig } from './checks.ts'
 import { ConfigError } from './config-error.ts'
 import { suggestKey } from './known-keys.ts'
@@ -15,11 +16,16 @@ export type ResolvedConfig = Omit<Config, 'publicUrl' | 'publicHttpUrl'> & {
   readonly publicUrl: string
   /** Without a slash at the end. */
   readonly publicHttpUrl: string
-  /** Absolute path of the SQLite database. */
-  readonly databasePath: string
+  /** Where the records are kept. */
+  readonly database: DatabaseConfig
   /** The file that was read; absent when there was none. */
   readonly file?: string
 }
+
+export type DatabaseConfig =
+  /** `path` is absolute. */
+  | { readonly engine: 'sqlite'; readonly path: string }
+  | { readonly engine: 'postgres'; readonly address: PostgresAddress; readonly settings: PostgresSettings }
 
 export interface ConfigSource {
   /** The state folder; relative paths in the configuration start here. */
@@ -126,13 +132,12 @@ function resolveConfig(config: Config, home: string, file: string | undefined): 
     publicHttpUrl: withoutSlash(config.publicHttpUrl ?? `http://localhost:${port(config.listeners.public)}`),
   }
   const { passphraseFile } = config.keys
-  const url = config.store.url ?? 'sqlite:chancery.db'
   return {
     // Here for their place at the head, and below because they win.
     ...addresses,
     ...config,
     ...addresses,
-    databasePath: resolve(home, url.slice('sqlite:'.length)),
+    database: databaseOf(config.store, home),
     keys: passphraseFile === undefined ? {} : { passphraseFile: resolve(home, passphraseFile) },
     policies: Object.fromEntries(
       Object.entries(config.policies).map(([name, policy]) => {
@@ -141,6 +146,26 @@ function resolveConfig(config: Config, home: string, file: string | undefined): 
       }),
     ),
     ...(file === undefined ? {} : { file }),
+  }
+}
+
+/** @throws {ConfigError} when the URL of a database server cannot be used */
+function databaseOf({ url = 'sqlite:chancery.db', postgres }: Config['store'], home: string): DatabaseConfig {
+  if (url.startsWith('sqlite:')) return { engine: 'sqlite', path: resolve(home, url.slice('sqlite:'.length)) }
+  const address = parsePostgresUrl(url)
+  if (typeof address === 'string') throw new ConfigError([`store.url: ${address}`])
+  const file = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolve(home, path))
+  const { passwordFile, caFile, certFile, keyFile } = postgres
+  return {
+    engine: 'postgres',
+    address,
+    settings: {
+      ...postgres,
+      passwordFile: file(passwordFile),
+      caFile: file(caFile),
+      certFile: file(certFile),
+      keyFile: file(keyFile),
+    },
   }
 }
 

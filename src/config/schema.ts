@@ -217,9 +217,44 @@ export const configSchema = z.strictObject({
     .strictObject({
       url: z
         .string()
-        .regex(/^sqlite:.+/, 'must be sqlite:PATH')
+        .regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)/, 'must be sqlite:PATH or postgres://user@host:port/database')
         .optional()
-        .describe('`sqlite:PATH`, relative to the state folder; default: `sqlite:chancery.db`'),
+        .describe(
+          '`sqlite:PATH`, relative to the state folder, or `postgres://user@host:port/database`; default: `sqlite:chancery.db`; see `docs/postgresql.md`',
+        ),
+      postgres: z
+        .strictObject({
+          poolSize: z.number().int().min(2).max(500).default(10).describe('connections of one server process'),
+          connectTimeout: duration.default(5).describe('for a new connection'),
+          acquireTimeout: duration
+            .default(5)
+            .describe('how long a request waits for a free connection before it is answered 503'),
+          statementTimeout: duration.default(10).describe('for one statement, and for a transaction that stands still'),
+          lockTimeout: duration.default(5).describe('how long a statement waits for a row that another one holds'),
+          pooler: z
+            .boolean()
+            .default(false)
+            .describe('`true` behind a pooler in transaction mode: time limits are then set in each transaction'),
+          prepare: z
+            .boolean()
+            .optional()
+            .describe(
+              'keep statements prepared by name; default: yes, and no where `pooler` is true; PgBouncer can from 1.21 on',
+            ),
+          passwordFile: z
+            .string()
+            .optional()
+            .describe(
+              'file, relative to the state folder and for its owner alone, whose first line is the password; read anew for each connection',
+            ),
+          caFile: z
+            .string()
+            .optional()
+            .describe('PEM of the CAs that may vouch for the server; default: those that Node.js knows'),
+          certFile: z.string().optional().describe('PEM of our own certificate, where the server asks for one'),
+          keyFile: z.string().optional().describe('its private key, PEM, for its owner alone'),
+        })
+        .prefault({}),
     })
     .prefault({}),
   keys: z
