@@ -14,7 +14,12 @@ export interface AcmeTestClientOptions {
   readonly algorithm?: TestAlgorithm
   readonly key?: TestKey
   /** Dial this instead of the host and port of the URLs, for servers whose public URL is not where they listen. */
-  readonly connectTo?: { readonly host: string; readonly port: number }
+  readonly connectTo?: Place | (() => Place)
+}
+
+export interface Place {
+  readonly host: string
+  readonly port: number
 }
 
 export interface AcmeReply {
@@ -57,7 +62,7 @@ export interface Forge {
 export class AcmeTestClient {
   readonly directoryUrl: string
   readonly #agent: Agent
-  readonly #connectTo: { host: string; port: number } | undefined
+  readonly #connectTo: (() => Place) | undefined
   readonly #nonces: string[] = []
   #directory: Promise<Record<string, string>> | undefined
   key: TestKey
@@ -66,7 +71,8 @@ export class AcmeTestClient {
   constructor(options: AcmeTestClientOptions) {
     this.directoryUrl = options.directoryUrl
     this.key = options.key ?? generateTestKey(options.algorithm ?? 'ES256')
-    this.#connectTo = options.connectTo
+    const { connectTo } = options
+    this.#connectTo = typeof connectTo === 'object' ? () => connectTo : connectTo
     this.#agent = new Agent({
       keepAlive: true,
       rejectUnauthorized: options.insecure !== true,
@@ -81,13 +87,14 @@ export class AcmeTestClient {
     options: { headers?: Readonly<Record<string, string>>; body?: string | Buffer } = {},
   ): Promise<AcmeReply> {
     const target = new URL(url)
+    const place = this.#connectTo?.()
     return new Promise((resolve, reject) => {
       const sent = httpsRequest(
         {
           method,
           agent: this.#agent,
-          host: this.#connectTo?.host ?? target.hostname.replace(/^\[|\]$/g, ''),
-          port: this.#connectTo?.port ?? (target.port === '' ? 443 : Number(target.port)),
+          host: place?.host ?? target.hostname.replace(/^\[|\]$/g, ''),
+          port: place?.port ?? (target.port === '' ? 443 : Number(target.port)),
           servername: /^[\d.]+$|:/.test(target.hostname) ? '' : target.hostname,
           path: url.slice(target.origin.length) || '/',
           headers: {
