@@ -52,6 +52,8 @@ export interface LoadResult {
  */
 export async function runLoad(options: {
   directoryUrl: string
+  /** Where the server listens, when not where its URLs say. */
+  connectTo?: { host: string; port: number }
   responder: Responder
   orders: number
   concurrency: number
@@ -60,7 +62,11 @@ export async function runLoad(options: {
 }): Promise<LoadResult> {
   const clients: AcmeTestClient[] = []
   for (let i = 0; i < options.accounts; i++) {
-    const client = new AcmeTestClient({ directoryUrl: options.directoryUrl, insecure: true })
+    const client = new AcmeTestClient({
+      directoryUrl: options.directoryUrl,
+      insecure: true,
+      ...(options.connectTo && { connectTo: options.connectTo }),
+    })
     await client.newAccount()
     clients.push(client)
   }

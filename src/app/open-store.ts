@@ -22,7 +22,7 @@ export interface OpenStoreOptions {
  * @throws {StoreError}
  */
 export async function openStore(database: DatabaseConfig, options: OpenStoreOptions): Promise<Store> {
-  const { serves = false, random, ...common } = options
+  const { serves = false, ...common } = options
   switch (database.engine) {
     case 'sqlite':
       return openSqliteStore({ path: database.path, exclusive: serves, ...common })
@@ -30,7 +30,7 @@ export async function openStore(database: DatabaseConfig, options: OpenStoreOpti
       // Who keeps to SQLite need not load the driver.
       const { openPostgresStore } = await import('../store/postgres/engine.ts')
       const { address, settings } = database
-      return openPostgresStore({ address, settings, random, serves, ...common })
+      return openPostgresStore({ address, settings, serves, ...common })
     }
     default:
       return database satisfies never

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { accessSync, constants, readdirSync } from 'node:fs'
@@ -37,6 +37,8 @@ export interface PostgresServer {
   /** Starts it again on the same data. */
   start(): Promise<void>
   stop(): Promise<void>
+  /** The processes that run now: the postmaster and those that it has started. */
+  pids(): number[]
   readonly folder: string
   readonly port: number
 }
@@ -108,6 +110,14 @@ async function serverFolder(prefix: string): Promise<string> {
   await chmod(folder, 0o755)
   if (uid !== undefined && gid !== undefined) await chown(folder, uid, gid)
   return folder
+}
+
+function childrenOf(parent: number): number[] {
+  const listed = spawnSync('ps', ['-o', 'pid=', '--ppid', String(parent)], { encoding: 'utf8' })
+  return listed.stdout
+    .split(/\s+/)
+    .filter((text) => text !== '')
+    .map(Number)
 }
 
 export async function freePort(): Promise<number> {
@@ -194,6 +204,7 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
       await psql('postgres', `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
     },
     sql: psql,
+    pids: () => (child?.pid === undefined ? [] : [child.pid, ...childrenOf(child.pid)]),
     async requirePassword(role) {
       const hba = join(data, 'pg_hba.conf')
       await writeFile(hba, `host all ${role} 127.0.0.1/32 scram-sha-256\n${await readFile(hba, 'utf8')}`)
@@ -203,12 +214,12 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
       const postmaster = child
       if (postmaster?.pid === undefined) throw new Error('the server does not run')
       // The children first: without their parent they would end by themselves, and politely.
-      const listed = await run('ps', ['-o', 'pid=', '--ppid', String(postmaster.pid)])
+      const children = childrenOf(postmaster.pid)
       const gone = once(postmaster, 'exit')
       postmaster.kill('SIGKILL')
-      for (const pid of listed.stdout.split(/\s+/).filter((text) => text !== '')) {
+      for (const pid of children) {
         try {
-          process.kill(Number(pid), 'SIGKILL')
+          process.kill(pid, 'SIGKILL')
         } catch {
           // ended already
         }

@@ -10,9 +10,12 @@ import type { PostgresServer } from './postgres-server.ts'
 /** What clients are told; nobody listens there, and each request is sent to a replica of the test's choice. */
 const PUBLIC_URL = 'https://localhost:44443'
 
+const DIRECTORY_URL = `${PUBLIC_URL}/acme/default/directory`
+
 export interface Replicas {
   readonly all: readonly SpawnedChancery[]
   readonly database: string
+  readonly directoryUrl: string
   /** A client that sends each request to a replica at random, or always to the one of this number. */
   client(options?: Partial<AcmeTestClientOptions> & { readonly only?: number }): AcmeTestClient
   /** A metric's samples of one replica, summed. */
@@ -27,7 +30,7 @@ export async function startReplicas(
   count: number,
   options: {
     readonly server: PostgresServer
-    readonly target: HttpTarget
+    readonly target: Pick<HttpTarget, 'port'>
     readonly set?: readonly string[]
     readonly random: () => number
     /** How far the clock of each is off, in milliseconds. */
@@ -71,10 +74,11 @@ export async function startReplicas(
   return {
     all,
     database,
+    directoryUrl: DIRECTORY_URL,
     add,
     client({ only, ...rest } = {}) {
       const client = new AcmeTestClient({
-        directoryUrl: `${PUBLIC_URL}/acme/default/directory`,
+        directoryUrl: DIRECTORY_URL,
         ca: all[0]?.rootPem ?? '',
         connectTo: () => {
           const url = only === undefined ? undefined : all[only]?.urls.base
