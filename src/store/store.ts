@@ -158,7 +158,7 @@ export interface OrderStore {
   get(id: OrderId): Promise<OrderWithAuthorizations | undefined>
   /**
    * The account's orders, newest first, at most `limit`, after `cursor`. Failed and expired ones are left out.
-   * `nextCursor` is absent on the last page.
+   * `nextCursor` is absent on the last page; a page before it may be short, even empty, where many were left out.
    */
   listIds(
     directory: string,

@@ -14,5 +14,12 @@ export const storePath: Migration = {
       spent_sha256 ${text},
       CHECK ((spent IS NULL) = (spent_sha256 IS NULL))
     )`,
+
+    // Certificates are looked up by serial through their key, issuer by issuer: issuers are few, and an index of random
+    // serials costs each issuance a page of its own.
+    'DROP INDEX certificates_by_serial',
+    'DROP INDEX certificates_by_account',
+    // Jobs are found through the challenges of their authorization.
+    'DROP INDEX validation_jobs_by_authorization',
   ],
 }

@@ -46,7 +46,9 @@ const DEACTIVATE = `
   WHERE directory = ? AND id = ? AND deactivated_at IS NULL AND revoked_at IS NULL`
 
 const END_JOBS = `
-  DELETE FROM validation_jobs WHERE authorization_id IN (SELECT id FROM authorizations WHERE account_id = ?)`
+  DELETE FROM validation_jobs WHERE challenge_id IN (
+    SELECT c.id FROM authorizations a JOIN challenges c ON c.authorization_id = a.id WHERE a.account_id = ?
+  )`
 
 const CHANGE_KEY = `
   UPDATE accounts SET jwk = ?, thumbprint = ?, spki_sha256 = ?

@@ -1,7 +1,8 @@
 import type { AuditEvent } from '../records.ts'
 import type { AuditStore } from '../store.ts'
-import type { Database, Sql } from './database.ts'
+import type { Database, Sql, SqlValue } from './database.ts'
 import { fromJson, type Mutable, toDate } from './encoding.ts'
+import { insertRows } from './insert-rows.ts'
 
 interface AuditRow {
   readonly id: number
@@ -16,8 +17,7 @@ interface AuditRow {
 }
 
 const INSERT = `
-  INSERT INTO audit_events (at, event, request_id, directory, account_id, order_id, serial, data)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+  INSERT INTO audit_events (at, event, request_id, directory, account_id, order_id, serial, data)`
 
 // Each kind of reference is looked up in its own index, so that no event is read that does not match.
 const FIND_BY_REFERENCE = `
@@ -28,10 +28,13 @@ const FIND_BY_REFERENCE = `
     UNION SELECT id FROM (SELECT id FROM audit_events WHERE serial = ? ORDER BY id LIMIT ?) AS by_serial
   ) ORDER BY id LIMIT ?`
 
-/** Writes an event in the transaction of the thing it tells of. */
-export async function appendAudit(sql: Sql, event: AuditEvent): Promise<void> {
-  await sql.run(
-    INSERT,
+/** Writes events in the transaction of the thing they tell of. */
+export async function appendAudit(sql: Sql, ...events: readonly AuditEvent[]): Promise<void> {
+  await insertRows(sql, INSERT, events.map(toParams))
+}
+
+function toParams(event: AuditEvent): SqlValue[] {
+  return [
     event.at.getTime(),
     event.event,
     event.requestId ?? null,
@@ -40,16 +43,14 @@ export async function appendAudit(sql: Sql, event: AuditEvent): Promise<void> {
     event.orderId ?? null,
     event.serial ?? null,
     JSON.stringify(event.data),
-  )
+  ]
 }
 
 export function createAuditStore(database: Database): AuditStore {
   return {
     async append(events) {
       if (events.length === 0) return
-      await database.write(async (sql) => {
-        for (const event of events) await appendAudit(sql, event)
-      })
+      await database.write((sql) => appendAudit(sql, ...events))
     },
 
     async findByReference(reference, limit) {

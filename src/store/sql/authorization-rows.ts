@@ -1,7 +1,8 @@
 import type { AccountId, AuthorizationId, ChallengeId } from '../../lib/ids.ts'
 import type { AuthorizationRecord, ChallengeRecord, ChallengeType, StoredProblem } from '../records.ts'
-import type { Sql } from './database.ts'
+import type { Sql, SqlValue } from './database.ts'
 import { fromJson, type Mutable, toDate } from './encoding.ts'
+import { insertRows } from './insert-rows.ts'
 
 /** One challenge with its authorization, as AUTHORIZATION_COLUMNS selects it. */
 export interface AuthorizationRow {
@@ -50,18 +51,28 @@ export const THE_AUTHORIZATION = 'SELECT id FROM authorizations WHERE id = ?'
 
 const INSERT_AUTHORIZATION = `
   INSERT INTO authorizations (id, directory, account_id, identifier_type, identifier_value, wildcard, profile,
-    created_at, expires_at, deactivated_at, revoked_at)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+    created_at, expires_at, deactivated_at, revoked_at)`
 
 const INSERT_CHALLENGE = `
   INSERT INTO challenges (id, authorization_id, position, type, token, responded_at, key_authorization, validated_at,
-    failed_at, error)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+    failed_at, error)`
 
-export async function insertAuthorization(sql: Sql, authorization: AuthorizationRecord): Promise<void> {
-  if (authorization.challenges.length === 0) throw new Error('an authorization needs at least one challenge')
-  await sql.run(
-    INSERT_AUTHORIZATION,
+export async function insertAuthorizations(sql: Sql, authorizations: readonly AuthorizationRecord[]): Promise<void> {
+  if (authorizations.some(({ challenges }) => challenges.length === 0)) {
+    throw new Error('an authorization needs at least one challenge')
+  }
+  await insertRows(sql, INSERT_AUTHORIZATION, authorizations.map(authorizationParams))
+  await insertRows(
+    sql,
+    INSERT_CHALLENGE,
+    authorizations.flatMap(({ id, challenges }) =>
+      challenges.map((challenge, position) => challengeParams(id, position, challenge)),
+    ),
+  )
+}
+
+function authorizationParams(authorization: AuthorizationRecord): SqlValue[] {
+  return [
     authorization.id,
     authorization.directory,
     authorization.accountId,
@@ -73,22 +84,22 @@ export async function insertAuthorization(sql: Sql, authorization: Authorization
     authorization.expiresAt.getTime(),
     authorization.deactivatedAt?.getTime() ?? null,
     authorization.revokedAt?.getTime() ?? null,
-  )
-  for (const [position, challenge] of authorization.challenges.entries()) {
-    await sql.run(
-      INSERT_CHALLENGE,
-      challenge.id,
-      authorization.id,
-      position,
-      challenge.type,
-      challenge.token,
-      challenge.respondedAt?.getTime() ?? null,
-      challenge.keyAuthorization ?? null,
-      challenge.validatedAt?.getTime() ?? null,
-      challenge.failedAt?.getTime() ?? null,
-      challenge.error === undefined ? null : JSON.stringify(challenge.error),
-    )
-  }
+  ]
+}
+
+function challengeParams(authorizationId: string, position: number, challenge: ChallengeRecord): SqlValue[] {
+  return [
+    challenge.id,
+    authorizationId,
+    position,
+    challenge.type,
+    challenge.token,
+    challenge.respondedAt?.getTime() ?? null,
+    challenge.keyAuthorization ?? null,
+    challenge.validatedAt?.getTime() ?? null,
+    challenge.failedAt?.getTime() ?? null,
+    challenge.error === undefined ? null : JSON.stringify(challenge.error),
+  ]
 }
 
 /** Puts the rows of a join together again, in their order. */

@@ -7,7 +7,7 @@ import {
   type AuthorizationRow,
   HAS_FAILED,
   HAS_VALIDATED,
-  insertAuthorization,
+  insertAuthorizations,
   LIVE,
   pickChallenge,
   THE_AUTHORIZATION,
@@ -61,7 +61,8 @@ const DEACTIVATE = `
   UPDATE authorizations AS a SET deactivated_at = ?
   WHERE a.id = ? AND a.account_id = ? AND a.directory = ? AND ${LIVE} AND NOT ${HAS_FAILED}`
 
-const END_JOBS = 'DELETE FROM validation_jobs WHERE authorization_id = ?'
+const END_JOBS = `
+  DELETE FROM validation_jobs WHERE challenge_id IN (SELECT id FROM challenges WHERE authorization_id = ?)`
 
 export async function endJobs(sql: Sql, authorizationId: string): Promise<void> {
   await sql.run(END_JOBS, authorizationId)
@@ -71,7 +72,7 @@ export function createAuthorizationStore(database: Database): AuthorizationStore
   return {
     create: (authorization, audit) =>
       database.write(async (sql) => {
-        await insertAuthorization(sql, authorization)
+        await insertAuthorizations(sql, [authorization])
         await appendAudit(sql, audit)
       }),
 

@@ -1,6 +1,7 @@
 import type { Logger } from '../../observe/log.ts'
 import type { CertificateRecord } from '../records.ts'
 import { type CertificateStore, StoreError } from '../store.ts'
+import { noteUse } from './account-use.ts'
 import { appendAudit } from './audit.ts'
 import { HAS_VALIDATED, LIVE } from './authorization-rows.ts'
 import { blockKey } from './blocked-keys.ts'
@@ -57,13 +58,22 @@ const LIST_UNFINISHED = `
 
 const FIND = `SELECT ${CERTIFICATE_COLUMNS} FROM certificates WHERE issuer_id = ? AND serial = ?`
 
-const FIND_BY_SERIAL = `
-  SELECT ${CERTIFICATE_COLUMNS} FROM certificates
-  WHERE serial = ? AND issued_at IS NOT NULL ORDER BY issuer_id`
+// Steps from issuer to issuer through the key (issuer_id, serial). They are few, and so no index has serials alone.
+const BY_ISSUER = `
+  WITH RECURSIVE by_issuer (id) AS (
+    SELECT MIN(issuer_id) FROM certificates
+    UNION ALL
+    SELECT (SELECT MIN(issuer_id) FROM certificates WHERE issuer_id > by_issuer.id) FROM by_issuer
+    WHERE by_issuer.id IS NOT NULL
+  )`
 
-const FIND_FOR_ACCOUNT = `
-  SELECT ${CERTIFICATE_COLUMNS} FROM certificates
-  WHERE account_id = ? AND serial = ? AND directory = ? AND issued_at IS NOT NULL ORDER BY issuer_id LIMIT 1`
+const FIND_BY_SERIAL = `${BY_ISSUER}
+  SELECT ${CERTIFICATE_COLUMNS} FROM by_issuer JOIN certificates ON issuer_id = by_issuer.id AND serial = ?
+  WHERE issued_at IS NOT NULL ORDER BY issuer_id`
+
+const FIND_FOR_ACCOUNT = `${BY_ISSUER}
+  SELECT ${CERTIFICATE_COLUMNS} FROM by_issuer JOIN certificates ON issuer_id = by_issuer.id AND serial = ?
+  WHERE account_id = ? AND directory = ? AND issued_at IS NOT NULL ORDER BY issuer_id LIMIT 1`
 
 const REVOKE = `
   UPDATE certificates
@@ -100,7 +110,7 @@ export function createCertificateStore(database: Database, log: Logger | undefin
             at,
           )
           if (changes === 0) return 'not-ready'
-        }
+        } else if (certificate.accountId !== undefined) await noteUse(sql, certificate.accountId, now)
         const { changes } = await sql.run(INSERT_RESERVATION, ...reservationParams(certificate))
         if (changes === 0) throw new Undo('serial-taken')
         await appendAudit(sql, audit)
@@ -146,7 +156,7 @@ export function createCertificateStore(database: Database, log: Logger | undefin
     },
 
     async findForAccount(directory, accountId, serial) {
-      const row = await database.get<CertificateRow>(FIND_FOR_ACCOUNT, accountId, serial, directory)
+      const row = await database.get<CertificateRow>(FIND_FOR_ACCOUNT, serial, accountId, directory)
       return row && toCertificate(row)
     },
 

@@ -8,18 +8,20 @@ import type {
   StoredProblem,
 } from '../records.ts'
 import type { OrderStore } from '../store.ts'
+import { noteUse } from './account-use.ts'
 import { appendAudit } from './audit.ts'
 import {
   AUTHORIZATION_COLUMNS,
   type AuthorizationRow,
   HAS_FAILED,
-  insertAuthorization,
+  insertAuthorizations,
   LIVE,
   THE_AUTHORIZATION,
   toAuthorizations,
 } from './authorization-rows.ts'
 import { type Database, lockRows, type Sql, type SqlValue } from './database.ts'
 import { fromJson, listFromJson, type Mutable, toDate, toJson, toMs } from './encoding.ts'
+import { insertRows } from './insert-rows.ts'
 import { failOrder } from './order-endings.ts'
 import { claimReplacement } from './replacements.ts'
 
@@ -49,7 +51,7 @@ const COLUMNS = `
 
 const INSERT = `INSERT INTO orders (${COLUMNS}, ends_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
-const INSERT_LINK = 'INSERT INTO order_authorizations (order_id, position, authorization_id) VALUES (?, ?, ?)'
+const INSERT_LINK = 'INSERT INTO order_authorizations (order_id, position, authorization_id)'
 
 // One statement, so that order and authorizations are of one moment; its wide columns are in the first row only.
 const WITH_AUTHORIZATIONS = `
@@ -75,19 +77,22 @@ const USABLE = `
   SELECT a.identifier_type AS type, a.identifier_value AS value, a.wildcard AS wildcard FROM authorizations a
   WHERE a.id = ? AND a.account_id = ? AND a.directory = ? AND ${LIVE} AND NOT ${HAS_FAILED}`
 
-const NOTE_FIRST_ORDER = 'UPDATE accounts SET first_order_at = ? WHERE id = ? AND first_order_at IS NULL'
-
 // Invalid orders are left out (RFC 8555 §7.1.2.1): failed, or expired before a finalize.
-const LISTED = `
-  account_id = ? AND directory = ? AND failed_at IS NULL
-  AND (certificate_serial IS NOT NULL OR processing_at IS NOT NULL OR expires_at > ?)`
+const IS_LISTED = `
+  CASE WHEN failed_at IS NULL AND (certificate_serial IS NOT NULL OR processing_at IS NOT NULL OR expires_at > ?)
+    THEN 1 ELSE 0 END AS is_listed`
 
 const LIST_FIRST = `
-  SELECT id, created_at FROM orders WHERE ${LISTED} ORDER BY created_at DESC, id DESC LIMIT ?`
+  SELECT id, created_at, ${IS_LISTED} FROM orders
+  WHERE account_id = ? AND directory = ? ORDER BY created_at DESC, id DESC LIMIT ?`
 
 const LIST_AFTER = `
-  SELECT id, created_at FROM orders WHERE ${LISTED} AND (created_at, id) < (?, ?)
+  SELECT id, created_at, ${IS_LISTED} FROM orders
+  WHERE account_id = ? AND directory = ? AND (created_at, id) < (?, ?)
   ORDER BY created_at DESC, id DESC LIMIT ?`
+
+/** Orders looked at for one page. Where most are invalid, a page is short, and goes on from there. */
+const LOOKED_AT = 1000
 
 export function createOrderStore(database: Database): OrderStore {
   return {
@@ -106,10 +111,14 @@ export function createOrderStore(database: Database): OrderStore {
           checkProves(order, identifier, proof)
         }
         if (replaces !== undefined && !(await claimReplacement(sql, order.id, replaces, now))) return 'already-replaced'
-        for (const authorization of newAuthorizations) await insertAuthorization(sql, authorization)
+        await insertAuthorizations(sql, newAuthorizations)
         await sql.run(INSERT, ...toParams(order))
-        for (const [position, id] of authorizationIds.entries()) await sql.run(INSERT_LINK, order.id, position, id)
-        await sql.run(NOTE_FIRST_ORDER, now.getTime(), order.accountId)
+        await insertRows(
+          sql,
+          INSERT_LINK,
+          authorizationIds.map((id, position) => [order.id, position, id]),
+        )
+        await noteUse(sql, order.accountId, now)
         await appendAudit(sql, audit)
         return 'created'
       }),
@@ -122,16 +131,25 @@ export function createOrderStore(database: Database): OrderStore {
     listIds: async (directory, accountId, { now, limit, cursor }) => {
       const after = cursor === undefined ? undefined : parseCursor(cursor)
       if (cursor !== undefined && after === undefined) return { orderIds: [] }
-      const listed = [accountId, directory, now.getTime()]
-      // One more than asked for tells whether there is a next page.
-      const rows =
-        after === undefined
-          ? await database.all<ListedRow>(LIST_FIRST, ...listed, limit + 1)
-          : await database.all<ListedRow>(LIST_AFTER, ...listed, after.createdAt, after.id, limit + 1)
-      const page = rows.slice(0, limit)
-      const orderIds = page.map(({ id }) => id as OrderId)
-      const last = page.at(-1)
-      return rows.length > limit && last !== undefined ? { orderIds, nextCursor: renderCursor(last) } : { orderIds }
+      const of = [now.getTime(), accountId, directory]
+      const most = Math.max(LOOKED_AT, limit + 1)
+      const found: ListedRow[] = []
+      let last: ListedRow | undefined
+      for (let looked = 0; looked < most; ) {
+        // One more than asked for tells whether there is a next page.
+        const count = Math.min(most - looked, Math.max(limit + 1 - found.length, 100))
+        const from = last === undefined ? after : { createdAt: last.created_at, id: last.id }
+        const rows =
+          from === undefined
+            ? await database.all<ListedRow>(LIST_FIRST, ...of, count)
+            : await database.all<ListedRow>(LIST_AFTER, ...of, from.createdAt, from.id, count)
+        found.push(...rows.filter(({ is_listed }) => is_listed === 1))
+        if (found.length > limit) return toPage(found.slice(0, limit), found[limit - 1])
+        if (rows.length < count) return toPage(found, undefined)
+        last = rows.at(-1)
+        looked += rows.length
+      }
+      return toPage(found, last)
     },
 
     fail: (id, { now, error, audit }) =>
@@ -150,6 +168,13 @@ interface Proof {
 interface ListedRow {
   readonly id: string
   readonly created_at: number
+  readonly is_listed: number
+}
+
+/** @param last the order after which the next page begins; undefined on the last page */
+function toPage(listed: readonly ListedRow[], last: ListedRow | undefined) {
+  const orderIds = listed.map(({ id }) => id as OrderId)
+  return last === undefined ? { orderIds } : { orderIds, nextCursor: renderCursor(last) }
 }
 
 function proofOf(order: OrderRecord, authorization: AuthorizationRecord): Proof {

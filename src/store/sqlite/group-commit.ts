@@ -13,6 +13,9 @@ const MAX_BATCH_MS = 4
 const BUSY_ATTEMPTS = 100
 const BUSY_WAIT_MS = 20
 
+/** After a write failed, so many batches are run with savepoints, so that failing on purpose does not cost double. */
+const APART_FOR = 32
+
 interface Write {
   readonly run: (sql: Sql) => Promise<unknown>
   readonly resolve: (value: unknown) => void
@@ -40,6 +43,8 @@ export class GroupCommit {
   readonly #checkpoints: Checkpoints | undefined
   readonly #queue: Write[] = []
   #running: Promise<void> | undefined
+  /** Batches still to be run with savepoints. */
+  #apart = 0
   #hasFailed = false
   /** Why nothing is written any more. */
   #stopped: StoreError | undefined
@@ -99,7 +104,11 @@ export class GroupCommit {
     try {
       if (this.#stopped !== undefined) throw this.#stopped
       await this.#begin()
-      settled = (await this.#runTogether(batch)) ?? (await this.#runApart(batch))
+      const arriving = this.#take(batch)
+      settled =
+        this.#apart > 0
+          ? await this.#runApart(arriving)
+          : ((await this.#runTogether(arriving)) ?? (await this.#runApart(batch)))
       const startedMs = this.#clock.monotonicMs()
       this.#sql.exec('COMMIT')
       this.#metrics?.observe('chancery_store_commit_seconds', (this.#clock.monotonicMs() - startedMs) / 1000)
@@ -127,36 +136,44 @@ export class GroupCommit {
     }
   }
 
+  /** Takes writes from the queue into the batch, as many as one commit may have. */
+  *#take(batch: Write[]): Generator<Write> {
+    const startedMs = this.#clock.monotonicMs()
+    do {
+      const write = this.#queue.shift()
+      if (write === undefined) return
+      batch.push(write)
+      yield write
+    } while (batch.length < MAX_BATCH && this.#clock.monotonicMs() - startedMs < MAX_BATCH_MS)
+  }
+
   /**
-   * Takes writes from the queue into the batch, and runs one after the other.
+   * Runs one write after the other.
    *
    * @returns how to answer each once the commit is durable, or undefined when one failed: then nothing is left of any
    */
-  async #runTogether(batch: Write[]): Promise<Settle[] | undefined> {
-    const startedMs = this.#clock.monotonicMs()
+  async #runTogether(writes: Iterable<Write>): Promise<Settle[] | undefined> {
     const settled: Settle[] = []
     try {
-      while (batch.length < MAX_BATCH) {
-        const write = this.#queue.shift()
-        if (write === undefined) break
-        batch.push(write)
-        const value = await write.run(this.#sql)
-        settled.push(() => write.resolve(value))
-        if (this.#clock.monotonicMs() - startedMs >= MAX_BATCH_MS) break
+      for (const { run, resolve } of writes) {
+        const value = await run(this.#sql)
+        settled.push(() => resolve(value))
       }
       return settled
     } catch (error) {
       if (this.#isBeyondUndoing(error)) throw error
+      this.#apart = APART_FOR
       this.#sql.exec('ROLLBACK')
       await this.#begin()
       return undefined
     }
   }
 
-  /** Runs the same writes again, each in a savepoint of its own, which most batches do without. */
-  async #runApart(batch: readonly Write[]): Promise<Settle[]> {
+  /** Runs each write in a savepoint of its own, which most batches do without. */
+  async #runApart(writes: Iterable<Write>): Promise<Settle[]> {
+    this.#apart -= 1
     const settled: Settle[] = []
-    for (const { run, resolve, reject } of batch) {
+    for (const { run, resolve, reject } of writes) {
       this.#sql.exec('SAVEPOINT one_write')
       try {
         const value = await run(this.#sql)

@@ -177,6 +177,32 @@ export function ordersContract(withStore: WithStore): void {
       }
     }))
 
+  test('KF-F15 one page looks at a bounded number of orders: past many invalid ones, pages are short and lead on', () =>
+    withStore(async ({ store, clock }) => {
+      const account = await createAccount(store, clock.now())
+      const [old] = await Promise.all([placeOrder(store, account, [dnsName('old.test')], clock.now())])
+      await clock.advance(1000)
+      const now = clock.now()
+      const ended = later(now, hours(1))
+      await Promise.all(
+        times(1100, () => placeOrder(store, account, [dnsName('invalid.test')], now, { expiresAt: ended })),
+      )
+      await clock.advance(hours(2))
+      const fresh = await placeOrder(store, account, [dnsName('fresh.test')], clock.now())
+      const pages: (readonly OrderId[])[] = []
+      let cursor: string | undefined
+      do {
+        const page = await store.orders.listIds(account.directory, account.id, {
+          now: clock.now(),
+          limit: 10,
+          ...(cursor !== undefined && { cursor }),
+        })
+        pages.push(page.orderIds)
+        cursor = page.nextCursor
+      } while (cursor !== undefined)
+      assert.deepEqual(pages, [[fresh.order.id], [old.order.id]])
+    }))
+
   test('an order placed while a client pages is not shown twice, and no older one is skipped', () =>
     withStore(async ({ store, clock }) => {
       const account = await createAccount(store, clock.now())

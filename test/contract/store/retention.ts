@@ -225,6 +225,22 @@ export function retentionContract(withStore: WithStore): void {
       assert.deepEqual(await store.audit.findByReference('r', 10), events.slice(3))
     }))
 
+  test('rows are counted right, however many steps that takes', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      const account = await createAccount(store, now)
+      await placeOrder(
+        store,
+        account,
+        times(3, (i) => dnsName(`${i}.test`)),
+        now,
+      )
+      await store.audit.append(times(10_100, (i) => auditEvent(now, `event ${i}`)))
+      const { accounts, orders, order_authorizations, challenges, audit_events } = await store.retention.counts()
+      assert.deepEqual([accounts, orders, order_authorizations, challenges], [1, 1, 3, 6])
+      assert.equal(audit_events, 10_102)
+    }))
+
   test('KF-E11 a sweep takes no more than its batch, and small batches get to the end', () =>
     withStore(async ({ store, clock }) => {
       const now = clock.now()
