@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { type PostgresServer, startPostgres } from '../test/support/postgres-server.ts'
 import { type Replicas, startReplicas } from '../test/support/replicas.ts'
-import { cryptoFloor } from './floor.ts'
+import { measureFloor } from './floor.ts'
 import { type LoadResult, type Responder, runLoad, startResponder } from './load.ts'
 
 const USAGE = `usage: npm run bench:replicas -- [--replicas 1,2,4] [--orders N] [--concurrency N] [--accounts N]
@@ -69,7 +69,7 @@ async function measure(server: PostgresServer, responder: Responder, count: numb
   try {
     await server.sql(replicas.database, 'CREATE EXTENSION pg_stat_statements')
     const before = await counters(server, replicas)
-    const floor = cryptoFloor()
+    const floor = await measureFloor()
     const result = await loadAll(replicas, responder)
     const after = await counters(server, replicas)
     const perIssuance: Record<string, number> = {}
