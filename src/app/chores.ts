@@ -21,6 +21,8 @@ export interface ChoreDeps {
   readonly config: ResolvedConfig
   readonly store: Store
   readonly enrollment: Enrollment
+  /** Whether this is the only server of the store, so that what its predecessors left is nobody else's work. */
+  readonly noOthers: boolean
   readonly issuers: ReadonlyMap<string, Issuer>
   readonly clock: Clock
   readonly log: Logger
@@ -37,7 +39,7 @@ export interface ChoreDeps {
 export function startChores(deps: ChoreDeps): void {
   const { background, config, enrollment, log, metrics, store, clock } = deps
   background.every('resume', 30, async () => {
-    const finished = await enrollment.resume()
+    const finished = await enrollment.resume({ noOthers: deps.noOthers })
     if (finished > 0) log.info('enrollment.resumed', { finished })
   })
   // Work goes on while the database is away; only one that was changed under us ends it (KF-E16).

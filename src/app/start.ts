@@ -85,6 +85,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
   // The lock of a SQLite store is the lock of the state folder: one server, one first start.
   const store = await openStore(config.database, { clock, random, log, metrics, serves: true })
   cleanup.defer(() => store.close())
+  const noOthers = await store.takeOver()
 
   const passphrase = await readPassphrase(config.keys.passphraseFile)
   const isFirstStart = await ensureAuthority(home, config, { store, passphrase, now: clock.now(), random })
@@ -225,6 +226,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     ...common,
     config,
     enrollment,
+    noOthers,
     issuers,
     background,
     serverCertificate,

@@ -18,6 +18,7 @@ type Unavailable = Extract<EnrollmentResult, { outcome: 'unavailable' }>
  */
 export function createEnrollment(dependencies: EnrollmentDependencies): Enrollment {
   const guard = createClockGuard({ clock: dependencies.clock, toleranceSeconds: dependencies.clockToleranceSeconds })
+  const startedAt = dependencies.clock.now()
   /** Reservations that this process is signing, so that `resume` leaves them alone however long they take. */
   const running = new Set<string>()
   const keyOf = (record: CertificateRecord): string => `${record.issuerId}/${record.serial}`
@@ -66,9 +67,12 @@ export function createEnrollment(dependencies: EnrollmentDependencies): Enrollme
       }
     },
     pressure: () => underWay / Math.max(1, maxUnderWay * SHARE_OF_NEW),
-    async resume() {
+    async resume({ noOthers = false } = {}) {
       guard.check()
-      return resumeUnfinished(dependencies, (record) => running.has(keyOf(record)))
+      return resumeUnfinished(dependencies, {
+        isRunning: (record) => running.has(keyOf(record)),
+        ...(noOthers ? { orphanedBefore: startedAt } : {}),
+      })
     },
   }
 }

@@ -45,8 +45,12 @@ export type EnrollmentResult =
 
 export interface Enrollment {
   enroll(request: EnrollmentRequest): Promise<EnrollmentResult>
-  /** Finishes or gives up what a crash or an unreachable signer left between the two commits (KF-E01, KF-E13). Returns how many. */
-  resume(): Promise<number>
+  /**
+   * Finishes or gives up what a crash or an unreachable signer left between the two commits (KF-E01, KF-E13). Returns
+   * how many. Reservations of the last half minute are left alone, because another process may be at work on them;
+   * with `noOthers` it is known that none is, and those that were made before this process are taken up at once.
+   */
+  resume(options?: { readonly noOthers?: boolean }): Promise<number>
   /** How full the line at the signer is: 0 when idle; from 1 on nothing new should be begun (KF-F23). */
   pressure(): number
 }

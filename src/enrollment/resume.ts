@@ -9,7 +9,7 @@ import type { EnrollmentDependencies } from './dependencies.ts'
 import { issuersOf } from './dependencies.ts'
 import { abandon, finish } from './finish.ts'
 
-/** Younger reservations are somebody's running attempt, most likely; taking them up too would only sign twice. */
+/** Younger reservations are another process's running attempt, most likely; taking them up too would only sign twice. */
 export const RESUME_AFTER_SECONDS = 30
 const BATCH = 1000
 
@@ -17,15 +17,18 @@ const BATCH = 1000
  * Takes up reservations that got no certificate: signs their stored bytes after asking every question again, or gives
  * them up when the answer is no or an hour has gone by (KF-E01, KF-E13).
  *
- * @param isRunning whether this process is at work on the reservation already
+ * @param options.isRunning whether this process is at work on the reservation already
+ * @param options.orphanedBefore who made the reservations before this instant is known to be dead, however young they are
  * @returns how many came to an end; those whose key still cannot be reached stay for the next time
  */
 export async function resumeUnfinished(
   dependencies: EnrollmentDependencies,
-  isRunning: (record: CertificateRecord) => boolean,
+  options: { readonly isRunning: (record: CertificateRecord) => boolean; readonly orphanedBefore?: Date },
 ): Promise<number> {
   const { store, clock, log } = dependencies
-  const before = new Date(clock.now().getTime() - RESUME_AFTER_SECONDS * 1000)
+  const { isRunning, orphanedBefore = new Date(0) } = options
+  const oldEnough = clock.now().getTime() - RESUME_AFTER_SECONDS * 1000
+  const before = new Date(Math.max(oldEnough, orphanedBefore.getTime()))
   let ended = 0
   for (const record of await store.certificates.listUnfinished(before, BATCH)) {
     if (isRunning(record)) continue

@@ -54,6 +54,12 @@ export interface Store {
   ping(): Promise<void>
   /** How full the line of writes is: 0 with nothing to write; from 1 on nothing new should be begun (KF-F23). */
   pressure(): number
+  /**
+   * For a server that has just started: when it is the only one of its store, whoever held a lease is dead, and every
+   * lease ends now instead of by its time (KF-E13). True then; false, and nothing changed, where other servers may be
+   * at work.
+   */
+  takeOver(): Promise<boolean>
   /** Waits for writes under way, then closes. */
   close(): Promise<void>
 }

@@ -158,6 +158,23 @@ test('KF-E01 a crash while the key was at work is finished after the restart und
   await assertEverySignatureIsKnown(key, store, world.issuer.id)
 })
 
+test('KF-E13 a process that is known to be alone finishes at once what those before it left, and not its own', async (t) => {
+  const { world, key } = await openWatched(t)
+  const left = await world.readyOrder()
+  key.after = new SignerError('UNAVAILABLE', 'the process died here')
+  assert.deepEqual(await world.enrollment().enroll(left), { outcome: 'processing' })
+
+  const { store, dependencies } = await restart(t, world)
+  await world.clock.advance(1)
+  const again = world.enrollment(dependencies)
+  key.after = new SignerError('UNAVAILABLE', 'for a moment')
+  const own = await world.readyOrder({ store })
+  assert.deepEqual(await again.enroll(own), { outcome: 'processing' })
+  key.after = undefined
+  assert.equal(await again.resume({ noOthers: true }), 1)
+  assert.equal(await again.resume(), 0, 'its own may still be at work')
+})
+
 test('KF-E13 a signer that never comes back ends the order with an error after an hour, not never', async (t) => {
   const { world, key } = await openWatched(t)
   const request = await world.readyOrder()

@@ -102,7 +102,13 @@ export class EnrollmentWorld {
 
   /** Stores an order whose every authorization is valid, and the request that finalizes it. */
   async readyOrder(
-    options: { identifiers?: readonly Identifier[]; profile?: ProfileSnapshot; publicKey?: SubjectPublicKey } = {},
+    options: {
+      identifiers?: readonly Identifier[]
+      profile?: ProfileSnapshot
+      publicKey?: SubjectPublicKey
+      /** Where it is stored, when that is another object than this world began with. */
+      store?: Store
+    } = {},
   ): Promise<EnrollmentRequest> {
     const now = this.clock.now()
     const identifiers = options.identifiers ?? NAMES
@@ -141,7 +147,7 @@ export class EnrollmentWorld {
       createdAt: now,
       expiresAt: new Date(now.getTime() + 7 * 86_400_000),
     }
-    const outcome = await this.store.orders.create(order, {
+    const outcome = await (options.store ?? this.store).orders.create(order, {
       authorizationIds: authorizations.map(({ id }) => id),
       newAuthorizations: authorizations,
       now,

@@ -22,6 +22,10 @@ const HEARTBEAT = `
 
 const READ_HEARTBEAT = 'SELECT at FROM heartbeat WHERE id = 1'
 
+const END_JOB_LEASES = 'UPDATE validation_jobs SET lease_owner = NULL, lease_until = 0 WHERE lease_until > 0'
+
+const END_CRL_LEASES = 'UPDATE crl_state SET lease_owner = NULL, lease_until = 0 WHERE lease_until > 0'
+
 /** On an engine that lets one server in at a time. */
 const ONE_SERVER: InstanceStore = {
   beat: async () => undefined,
@@ -35,12 +39,14 @@ export interface SqlStoreOptions {
   /** An engine's own ways, where it has better ones. */
   readonly nonces?: NonceStore | undefined
   readonly instances?: InstanceStore
+  /** Whether the engine keeps every other server away; default: no. */
+  readonly isOnlyServer?: boolean
 }
 
 /** The store over any engine that speaks SQL; its tables are those of `migrations/`. */
 export function createSqlStore(engine: Database, options: SqlStoreOptions): Store {
   const database = boundDatabase(engine)
-  const { clock, log, nonces = createNonceStore(database), instances = ONE_SERVER } = options
+  const { clock, log, nonces = createNonceStore(database), instances = ONE_SERVER, isOnlyServer = false } = options
   return {
     accounts: createAccountStore(database),
     eabKeys: createEabKeyStore(database),
@@ -63,6 +69,16 @@ export function createSqlStore(engine: Database, options: SqlStoreOptions): Stor
     },
 
     pressure: () => database.pressure(),
+
+    async takeOver() {
+      if (!isOnlyServer) return false
+      await database.write(async (sql) => {
+        await sql.run(END_JOB_LEASES)
+        await sql.run(END_CRL_LEASES)
+      })
+      return true
+    },
+
     close: () => database.close(),
   }
 }

@@ -152,6 +152,24 @@ test('KF-E07 a second server on the same database fails at once and says so; the
   await (await open(path, { exclusive: true })).close()
 })
 
+test('KF-E13 a server that starts alone ends the leases of those before it, a tool beside it does not', async () => {
+  const path = await newPath()
+  const dead = await open(path, { exclusive: true })
+  const leaseUntil = new Date(now.getTime() + 600_000)
+  const lease = (store: Store, owner: string) => store.crls.lease('issuer', { owner, now, leaseUntil })
+  assert.equal(await lease(dead, 'dead'), true)
+  const tool = await open(path)
+  assert.equal(await tool.takeOver(), false)
+  assert.equal(await lease(tool, 'tool'), false)
+  await tool.close()
+  await dead.close()
+  const next = await open(path, { exclusive: true })
+  assert.equal(await lease(next, 'next'), false, 'not by opening alone')
+  assert.equal(await next.takeOver(), true)
+  assert.equal(await lease(next, 'next'), true)
+  await next.close()
+})
+
 test('KF-E07 a tool reads and writes beside a running server, and neither loses anything', async () => {
   const path = await newPath()
   const server = await open(path, { exclusive: true })

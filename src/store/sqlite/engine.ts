@@ -49,9 +49,9 @@ export interface SqliteStoreOptions {
  *   `full` when it cannot be written, `failed` when the system would not keep what is committed
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const { clock, log } = options
+  const { clock, log, exclusive = false } = options
   const database = openDatabase(options)
-  return createSqlStore(database, { clock, log, nonces: database.nonces })
+  return createSqlStore(database, { clock, log, nonces: database.nonces, isOnlyServer: exclusive })
 }
 
 interface SqliteDatabase extends Database {
