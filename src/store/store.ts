@@ -147,7 +147,8 @@ export interface OrderStore {
    * Stores an order with links to its authorizations, in their order. `newAuthorizations` are created in the same
    * transaction. `stale` when an authorization to be reused is no longer usable by this account at `now` (not
    * pending or valid, or expired); the caller then plans again. `already-replaced` when another order that is not
-   * invalid replaces `replaces` (RFC 9773 §5).
+   * invalid replaces `replaces` (RFC 9773 §5). `account-ended` when the account is not valid any more, decided inside
+   * the transaction (KF-B24).
    */
   create(
     order: OrderRecord,
@@ -158,7 +159,7 @@ export interface OrderStore {
       replaces?: Predecessor
       audit: AuditEvent
     },
-  ): Promise<'created' | 'stale' | 'already-replaced'>
+  ): Promise<'created' | 'stale' | 'already-replaced' | 'account-ended'>
   find(directory: string, accountId: AccountId, id: OrderId): Promise<OrderWithAuthorizations | undefined>
   /** For work that is not on behalf of an account (recovery, `explain`). */
   get(id: OrderId): Promise<OrderWithAuthorizations | undefined>
@@ -185,7 +186,8 @@ export interface ReuseKey {
 }
 
 export interface AuthorizationStore {
-  create(authorization: AuthorizationRecord, audit: AuditEvent): Promise<void>
+  /** `account-ended` when the account is not valid any more, decided inside the transaction (KF-B24). */
+  create(authorization: AuthorizationRecord, audit: AuditEvent): Promise<'created' | 'account-ended'>
   find(directory: string, accountId: AccountId, id: AuthorizationId): Promise<AuthorizationRecord | undefined>
   findChallenge(
     directory: string,

@@ -1,5 +1,6 @@
 import { isWildcard } from '../../lib/identifier.ts'
 import { decideOnNames } from '../decide-on-names.ts'
+import { endedAccount } from '../ended-account.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { accountOf } from '../find-owned.ts'
 import { identifierError, readIdentifier } from '../identifiers.ts'
@@ -39,7 +40,7 @@ export const newAuthz: Endpoint = async (request, services) => {
   // What was authorized already costs nothing.
   if (created === undefined) limits.giveBack(taken)
   else {
-    await services.store.authorizations.create(created, {
+    const outcome = await services.store.authorizations.create(created, {
       at: now,
       event: 'authorization.created',
       requestId: request.requestId,
@@ -47,6 +48,7 @@ export const newAuthz: Endpoint = async (request, services) => {
       accountId: account.id,
       data: { authorizationId: created.id, identifier: `${identifier.type}:${identifier.value}` },
     })
+    if (outcome === 'account-ended') throw endedAccount()
   }
   request.log.info('authorization.created', { authorizationId: found.id, reused: created === undefined })
   return {

@@ -3,6 +3,7 @@ import { newId } from '../../lib/ids.ts'
 import type { AccountRecord, OrderRecord } from '../../store/records.ts'
 import type { Predecessor } from '../../store/store.ts'
 import { decideOnNames } from '../decide-on-names.ts'
+import { endedAccount } from '../ended-account.ts'
 import type { AcmeDirectory, AcmeServices, AuthenticatedRequest, Endpoint, JsonObject } from '../endpoint.ts'
 import { orderResponse } from '../find-order.ts'
 import { accountOf } from '../find-owned.ts'
@@ -113,12 +114,20 @@ async function placeOrder(
         },
       },
     })
-    if (outcome === 'created') return { order, plan }
-    if (outcome === 'already-replaced') {
-      throw new AcmeError(
-        'alreadyReplaced',
-        'Another order replaces this certificate already; go on with that one, or leave "replaces" out',
-      )
+    switch (outcome) {
+      case 'created':
+        return { order, plan }
+      case 'account-ended':
+        throw endedAccount()
+      case 'already-replaced':
+        throw new AcmeError(
+          'alreadyReplaced',
+          'Another order replaces this certificate already; go on with that one, or leave "replaces" out',
+        )
+      case 'stale':
+        break
+      default:
+        throw new TypeError(`unknown outcome ${String(outcome satisfies never)}`)
     }
   }
   throw new AcmeError('serverInternal', 'The authorizations of this account are changing too fast; try again', {

@@ -143,3 +143,27 @@ for (const [operation, byState] of Object.entries(EXPECTED)) {
     assert.deepEqual(seen, byState)
   })
 }
+
+for (const [name, endpoint] of Object.entries({ newOrder, newAuthz })) {
+  test(`KF-B24 ${name}: an account that ends between authentication and commit gets 401, and nothing is stored`, async (t) => {
+    const world = await openAcmeWorld()
+    t.after(() => world.cleanup())
+    // Read when the request was authenticated; what happens to it after that is not seen in it.
+    const by = await world.account()
+    await world.store.accounts.deactivate('default', by.record.id, {
+      now: world.clock.now(),
+      error: { type: 'unauthorized', status: 403, detail: 'ended' },
+      audit: { at: world.clock.now(), event: 'account.deactivated', data: {} },
+    })
+    const { orders, authorizations } = await world.store.retention.counts()
+    const payload =
+      endpoint === newOrder ? identifiers('late.test') : { identifier: { type: 'dns', value: 'late.test' } }
+    await assert.rejects(world.call(endpoint, { by, payload }), (error) => {
+      assert.ok(error instanceof AcmeError)
+      assert.deepEqual([error.type, error.status], ['unauthorized', 401])
+      return true
+    })
+    const after = await world.store.retention.counts()
+    assert.deepEqual([after['orders'], after['authorizations']], [orders, authorizations])
+  })
+}

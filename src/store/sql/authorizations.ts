@@ -1,6 +1,7 @@
 import type { AuthorizationId } from '../../lib/ids.ts'
 import type { AuthorizationRecord } from '../records.ts'
 import { type AuthorizationStore, type ReuseKey, StoreError } from '../store.ts'
+import { THE_ACCOUNT } from './account-use.ts'
 import { appendAudit } from './audit.ts'
 import {
   AUTHORIZATION_COLUMNS,
@@ -61,6 +62,10 @@ const DEACTIVATE = `
   UPDATE authorizations AS a SET deactivated_at = ?
   WHERE a.id = ? AND a.account_id = ? AND a.directory = ? AND ${LIVE} AND NOT ${HAS_FAILED}`
 
+const VALID_ACCOUNT = `
+  SELECT 1 AS found FROM accounts
+  WHERE id = ? AND directory = ? AND deactivated_at IS NULL AND revoked_at IS NULL`
+
 const END_JOBS = `
   DELETE FROM validation_jobs WHERE challenge_id IN (SELECT id FROM challenges WHERE authorization_id = ?)`
 
@@ -72,8 +77,12 @@ export function createAuthorizationStore(database: Database): AuthorizationStore
   return {
     create: (authorization, audit) =>
       database.write(async (sql) => {
+        lockRows(sql, 'share', THE_ACCOUNT, authorization.accountId)
+        if ((await sql.get(VALID_ACCOUNT, authorization.accountId, authorization.directory)) === undefined)
+          return 'account-ended'
         await insertAuthorizations(sql, [authorization])
         await appendAudit(sql, audit)
+        return 'created'
       }),
 
     find: (directory, accountId, id) => find(database, directory, accountId, id),

@@ -8,7 +8,7 @@ import type {
   StoredProblem,
 } from '../records.ts'
 import type { OrderStore } from '../store.ts'
-import { noteUse } from './account-use.ts'
+import { noteUse, THE_ACCOUNT } from './account-use.ts'
 import { appendAudit } from './audit.ts'
 import {
   AUTHORIZATION_COLUMNS,
@@ -19,7 +19,7 @@ import {
   THE_AUTHORIZATION,
   toAuthorizations,
 } from './authorization-rows.ts'
-import { type Database, lockRows, type Sql, type SqlValue } from './database.ts'
+import { type Database, lockRows, type Sql, type SqlValue, Undo, writeOrUndo } from './database.ts'
 import { fromJson, listFromJson, type Mutable, toDate, toJson, toMs } from './encoding.ts'
 import { insertRows } from './insert-rows.ts'
 import { failOrder } from './order-endings.ts'
@@ -49,7 +49,13 @@ const COLUMNS = `
   id, directory, account_id, identifiers, profile, not_before, not_after, created_at, expires_at, processing_at,
   csr_sha256, certificate_serial, failed_at, error, replaces`
 
-const INSERT = `INSERT INTO orders (${COLUMNS}, ends_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+// For an account that is valid at this very moment, whatever it was when the request was authenticated (KF-B24).
+const INSERT = `
+  INSERT INTO orders (${COLUMNS}, ends_at)
+  SELECT ?, ?, accounts.id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+  FROM accounts
+  WHERE accounts.id = ? AND accounts.directory = ?
+    AND accounts.deactivated_at IS NULL AND accounts.revoked_at IS NULL`
 
 const INSERT_LINK = 'INSERT INTO order_authorizations (order_id, position, authorization_id)'
 
@@ -97,28 +103,32 @@ const LOOKED_AT = 1000
 export function createOrderStore(database: Database): OrderStore {
   return {
     create: (order, { authorizationIds, newAuthorizations, now, replaces, audit }) =>
-      database.write(async (sql) => {
+      writeOrUndo<Awaited<ReturnType<OrderStore['create']>>>(database, async (sql) => {
         const made = new Map<string, AuthorizationRecord>(newAuthorizations.map((a) => [a.id, a]))
         if (order.identifiers.length === 0 || authorizationIds.length !== order.identifiers.length) {
           throw new Error(`order ${order.id} must name identifiers, and link one authorization for each`)
         }
+        // Changed before it is locked with others: two that share a row and then want to change it wait for each other.
+        await noteUse(sql, order.accountId, now)
+        lockRows(sql, 'share', THE_ACCOUNT, order.accountId)
         for (const [position, id] of authorizationIds.entries()) {
           const identifier = order.identifiers[position] as Identifier
           const fresh = made.get(id)
           if (fresh === undefined) lockRows(sql, 'share', THE_AUTHORIZATION, id)
           const proof = fresh ? proofOf(order, fresh) : await findUsable(sql, order, id, now)
-          if (proof === undefined) return 'stale'
+          if (proof === undefined) throw new Undo('stale')
           checkProves(order, identifier, proof)
         }
-        if (replaces !== undefined && !(await claimReplacement(sql, order.id, replaces, now))) return 'already-replaced'
+        const { changes } = await sql.run(INSERT, ...toParams(order), order.accountId, order.directory)
+        if (changes === 0) throw new Undo('account-ended')
+        if (replaces !== undefined && !(await claimReplacement(sql, order.id, replaces, now)))
+          throw new Undo('already-replaced')
         await insertAuthorizations(sql, newAuthorizations)
-        await sql.run(INSERT, ...toParams(order))
         await insertRows(
           sql,
           INSERT_LINK,
           authorizationIds.map((id, position) => [order.id, position, id]),
         )
-        await noteUse(sql, order.accountId, now)
         await appendAudit(sql, audit)
         return 'created'
       }),
@@ -222,7 +232,6 @@ function toParams(order: OrderRecord): SqlValue[] {
   return [
     order.id,
     order.directory,
-    order.accountId,
     JSON.stringify(order.identifiers),
     JSON.stringify(order.profile),
     toMs(order.notBefore),

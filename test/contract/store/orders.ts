@@ -120,6 +120,29 @@ export function ordersContract(withStore: WithStore): void {
       assert.deepEqual(await store.retention.counts(), before)
     }))
 
+  test('KF-B24 an account that ended since its request was authenticated gets no order and no authorization', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      const account = await createAccount(store, now)
+      const order = orderRecord(account, [dnsName('a.test')], now)
+      const fresh = authorizationRecord(account, dnsName('a.test'), now)
+      const audit = auditEvent(now, 'x', { orderId: order.id })
+      const place = () =>
+        store.orders.create(order, { authorizationIds: [fresh.id], newAuthorizations: [fresh], now, audit })
+      const error = problem('ended')
+      // Together, in one batch: whoever comes second sees the first.
+      const [, outcome] = await Promise.all([
+        store.accounts.deactivate(account.directory, account.id, { now, error, audit: auditEvent(now, 'x') }),
+        place(),
+      ])
+      assert.equal(outcome, 'account-ended')
+      assert.equal(await store.authorizations.create(fresh, audit), 'account-ended')
+      const counts = await store.retention.counts()
+      assert.deepEqual([counts['orders'], counts['authorizations']], [0, 0])
+      assert.deepEqual(await eventNames(store, order.id), [])
+      assert.equal((await store.accounts.find(account.directory, account.id))?.id, account.id)
+    }))
+
   test('KF-A06 an order cannot be linked to a proof of something else, nor to fewer than it names', () =>
     withStore(async ({ store, clock }) => {
       const now = clock.now()
