@@ -2,7 +2,7 @@ import { IssuanceError } from '../issuance/issuance-error.ts'
 import { issue } from '../issuance/issue.ts'
 import type { IssuanceToken } from '../issuance/prepare.ts'
 import { SignerError } from '../signer/signer.ts'
-import type { CertificateRecord, StoredProblem } from '../store/records.ts'
+import type { AuditEvent, CertificateRecord, StoredProblem } from '../store/records.ts'
 import { certificateEvent } from './audit.ts'
 import type { EnrollmentDependencies } from './dependencies.ts'
 import type { EnrollmentResult } from './enrollment.ts'
@@ -75,26 +75,31 @@ export async function finish(
 }
 
 /** Ends a reservation without a certificate. Its serial stays taken, its order fails. */
-export async function abandon(
+export function abandon(
   dependencies: Pick<EnrollmentDependencies, 'store' | 'clock' | 'log'>,
   record: CertificateRecord,
   reason: string,
   requestId?: string,
-  error: StoredProblem = { type: 'serverInternal', status: 500, detail: INTERNAL_FAILURE },
 ): Promise<Finished> {
-  const { store, clock, log } = dependencies
-  const now = clock.now()
-  const audit = certificateEvent('certificate.abandoned', record, now, {
-    reason,
-    ...(requestId === undefined ? {} : { requestId }),
-  })
+  const named = requestId === undefined ? {} : { requestId }
+  const audit = certificateEvent('certificate.abandoned', record, dependencies.clock.now(), { reason, ...named })
+  return giveUp(dependencies, record, { reason, audit, ...named })
+}
+
+/** The same for one of which only the key is known. */
+export async function giveUp(
+  { store, log }: Pick<EnrollmentDependencies, 'store' | 'log'>,
+  { issuerId, serial, orderId }: Pick<CertificateRecord, 'issuerId' | 'serial' | 'orderId'>,
+  { reason, audit, requestId }: { readonly reason: string; readonly audit: AuditEvent; readonly requestId?: string },
+): Promise<Finished> {
+  const error: StoredProblem = { type: 'serverInternal', status: 500, detail: INTERNAL_FAILURE }
   try {
-    await store.certificates.abandon({ issuerId: record.issuerId, serial: record.serial }, { now, error, audit })
+    await store.certificates.abandon({ issuerId, serial }, { now: audit.at, error, audit })
   } catch (cause) {
-    log.error('certificate.commit-failed', { requestId, orderId: record.orderId, serial: record.serial, error: cause })
+    log.error('certificate.commit-failed', { requestId, orderId, serial, error: cause })
     return { outcome: 'processing' }
   }
-  log.warn('certificate.abandoned', { requestId, orderId: record.orderId, serial: record.serial, reason })
+  log.warn('certificate.abandoned', { requestId, orderId, serial, reason })
   return { outcome: 'failed' }
 }
 

@@ -5,9 +5,10 @@ import { prepareStored } from '../issuance/prepare.ts'
 import { RESUME_LIMIT_SECONDS } from '../issuance/resume-limit.ts'
 import type { Requester } from '../policy/decision.ts'
 import type { CertificateRecord } from '../store/records.ts'
+import type { DamagedReservation } from '../store/store.ts'
 import type { EnrollmentDependencies } from './dependencies.ts'
 import { issuersOf } from './dependencies.ts'
-import { abandon, finish } from './finish.ts'
+import { abandon, type Finished, finish, giveUp } from './finish.ts'
 
 /** Younger reservations are another process's running attempt, most likely; taking them up too would only sign twice. */
 export const RESUME_AFTER_SECONDS = 30
@@ -30,6 +31,10 @@ export async function resumeUnfinished(
   const oldEnough = clock.now().getTime() - RESUME_AFTER_SECONDS * 1000
   const before = new Date(Math.max(oldEnough, orphanedBefore.getTime()))
   let ended = 0
+  for (const { reason, ...key } of await store.certificates.listDamaged(before, BATCH)) {
+    log.error('certificate.reservation-damaged', { orderId: key.orderId, serial: key.serial, reason })
+    if ((await abandonDamaged(dependencies, key, reason)).outcome !== 'processing') ended++
+  }
   for (const record of await store.certificates.listUnfinished(before, BATCH)) {
     if (isRunning(record)) continue
     try {
@@ -93,6 +98,25 @@ async function requesterOf({ store }: EnrollmentDependencies, record: Certificat
     accountId,
     ...(account.eabKeyId === undefined ? {} : { eabKeyId: account.eabKeyId }),
   }
+}
+
+/** Nothing that was stored of it can be relied on, so the event holds only what finds it again (KF-E12). */
+function abandonDamaged(
+  dependencies: EnrollmentDependencies,
+  key: Omit<DamagedReservation, 'reason'>,
+  reason: string,
+): Promise<Finished> {
+  const { issuerId, serial, orderId } = key
+  return giveUp(dependencies, key, {
+    reason,
+    audit: {
+      at: dependencies.clock.now(),
+      event: 'certificate.abandoned',
+      ...(orderId === undefined ? {} : { orderId }),
+      serial,
+      data: { issuerId, reason },
+    },
+  })
 }
 
 function findIssuer(dependencies: EnrollmentDependencies, record: CertificateRecord): Issuer | undefined {

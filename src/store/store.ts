@@ -264,6 +264,14 @@ export interface ValidationJobStore {
   count(): Promise<number>
 }
 
+/** What is left of a reservation that cannot be read; `reason` names the column. */
+export interface DamagedReservation {
+  readonly issuerId: string
+  readonly serial: string
+  readonly orderId?: OrderId
+  readonly reason: string
+}
+
 export interface CertificateStore {
   /**
    * The commit before signing: takes the order from ready to processing, and stores serial, to-be-signed bytes and
@@ -290,8 +298,16 @@ export interface CertificateStore {
     key: { issuerId: string; serial: string },
     options: { now: Date; error: StoredProblem; audit: AuditEvent },
   ): Promise<void>
-  /** Reservations made before `before` that were neither completed nor abandoned; oldest first, at most `limit`. */
+  /**
+   * Reservations made before `before` that were neither completed nor abandoned; oldest first, those that cannot be
+   * read left out, of at most `limit` rows.
+   */
   listUnfinished(before: Date, limit: number): Promise<CertificateRecord[]>
+  /**
+   * Those of the same reservations whose rows cannot be read, or whose bytes are not those that were stored (KF-E12):
+   * they can never be signed, and `abandon` ends them.
+   */
+  listDamaged(before: Date, limit: number): Promise<DamagedReservation[]>
   find(issuerId: string, serial: string): Promise<CertificateRecord | undefined>
   /** Issued certificates with this serial under any issuer (0, 1 or more). */
   findBySerial(serial: string): Promise<CertificateRecord[]>

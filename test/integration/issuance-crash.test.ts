@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import type { EnrollmentDependencies } from '../../src/enrollment/dependencies.ts'
 import { RESUME_LIMIT_SECONDS } from '../../src/issuance/resume-limit.ts'
@@ -219,6 +220,30 @@ test('KF-D09 a reservation that was given up keeps its serial and is no certific
   const record = await world.store.certificates.find(world.issuer.id, serial)
   assert.ok(record?.abandonedAt)
   assert.deepEqual(await world.store.certificates.findBySerial(serial), [])
+})
+
+test('KF-E12 KF-E13 a reservation that was damaged on disk is never signed: its order fails, log and audit say why, and others go on', async (t) => {
+  const { world, key } = await openWatched(t)
+  key.before = new SignerError('UNAVAILABLE', 'away')
+  const [damaged, whole] = [await world.readyOrder(), await world.readyOrder()]
+  for (const request of [damaged, whole]) await world.enrollment().enroll(request)
+  const { store, dependencies } = await restart(t, world)
+  const database = new DatabaseSync(world.testStore.path)
+  const flip = 'UPDATE certificates SET tbs_der = ? WHERE order_id = ? RETURNING serial'
+  const serial = String(database.prepare(flip).get(Buffer.from('evil'), damaged.order?.id ?? '')?.['serial'])
+  database.close()
+
+  key.before = undefined
+  await world.clock.advance(60_000)
+  assert.equal(await world.enrollment(dependencies).resume(), 2)
+  const ended = (await store.orders.get(damaged.order?.id ?? ('' as never)))?.order
+  assert.equal(ended?.error?.type, 'serverInternal')
+  assert.equal(ended?.certificateSerial, undefined)
+  assert.ok((await store.orders.get(whole.order?.id ?? ('' as never)))?.order.certificateSerial)
+  assert.equal(key.signed.length, 1)
+  const [event] = (await store.audit.findByReference(serial, 10)).filter(({ event }) => event.endsWith('abandoned'))
+  assert.match(String(event?.data['reason']), /certificates\.tbs_der of \w+ was changed after it was stored/)
+  assert.equal(world.log.of('certificate.reservation-damaged')[0]?.['serial'], serial)
 })
 
 for (const [what, change] of [

@@ -1,6 +1,6 @@
-import type { Logger } from '../../observe/log.ts'
+import type { OrderId } from '../../lib/ids.ts'
 import type { CertificateRecord } from '../records.ts'
-import { type CertificateStore, StoreError } from '../store.ts'
+import { type CertificateStore, type DamagedReservation, StoreError } from '../store.ts'
 import { noteUse } from './account-use.ts'
 import { appendAudit } from './audit.ts'
 import { HAS_VALIDATED, LIVE } from './authorization-rows.ts'
@@ -93,7 +93,7 @@ interface Key {
   readonly serial: string
 }
 
-export function createCertificateStore(database: Database, log: Logger | undefined): CertificateStore {
+export function createCertificateStore(database: Database): CertificateStore {
   return {
     begin: (certificate, { now, csrSha256, audit }) =>
       writeOrUndo<'begun' | 'not-ready' | 'serial-taken'>(database, async (sql) => {
@@ -146,7 +146,18 @@ export function createCertificateStore(database: Database, log: Logger | undefin
 
     async listUnfinished(before, limit) {
       const rows = await database.all<CertificateRow>(LIST_UNFINISHED, before.getTime(), limit)
-      return rows.flatMap(readable)
+      return rows.flatMap((row) => {
+        const record = read(row)
+        return record instanceof StoreError ? [] : [record]
+      })
+    },
+
+    async listDamaged(before, limit) {
+      const rows = await database.all<CertificateRow>(LIST_UNFINISHED, before.getTime(), limit)
+      return rows.flatMap((row) => {
+        const record = read(row)
+        return record instanceof StoreError ? [damaged(row, record)] : []
+      })
     },
 
     find: (issuerId, serial) => find(database, { issuerId, serial }),
@@ -183,16 +194,24 @@ export function createCertificateStore(database: Database, log: Logger | undefin
         return { outcome: before.revokedAt === undefined ? 'revoked' : 'raised', certificate }
       }),
   }
+}
 
-  /** A reservation whose bytes cannot be trusted is never signed, and holds up no other one (KF-E12). */
-  function readable(row: CertificateRow): CertificateRecord[] {
-    try {
-      return [toCertificate(row)]
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error
-      log?.error('store.unreadable-row', { serial: row.serial, error })
-      return []
-    }
+/** A reservation whose bytes cannot be trusted is never signed, and holds up no other one (KF-E12). */
+function read(row: CertificateRow): CertificateRecord | StoreError {
+  try {
+    return toCertificate(row)
+  } catch (error) {
+    if (error instanceof StoreError) return error
+    throw error
+  }
+}
+
+function damaged(row: CertificateRow, error: StoreError): DamagedReservation {
+  return {
+    issuerId: row.issuer_id,
+    serial: row.serial,
+    ...(row.order_id === null ? {} : { orderId: row.order_id as OrderId }),
+    reason: error.message,
   }
 }
 

@@ -54,7 +54,7 @@ export function createSqlStore(engine: Database, options: SqlStoreOptions): Stor
     orders: createOrderStore(database),
     authorizations: createAuthorizationStore(database),
     validationJobs: createValidationJobStore(database, log),
-    certificates: createCertificateStore(database, log),
+    certificates: createCertificateStore(database),
     crls: createCrlStore(database),
     blockedKeys: createBlockedKeyStore(database),
     secrets: createSecretStore(database),

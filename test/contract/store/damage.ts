@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { auditEvent, certificateRecord, dnsName, hours, ISSUER_ID, later, orderRecord } from '../../support/records.ts'
+import {
+  auditEvent,
+  certificateRecord,
+  dnsName,
+  hours,
+  ISSUER_ID,
+  later,
+  orderRecord,
+  problem,
+} from '../../support/records.ts'
 import {
   begin,
   buildCrl,
@@ -150,6 +159,25 @@ export function damageContract(withStore: WithStore): void {
       )
       const listed = await store.certificates.listUnfinished(later(now, 1000), 10)
       assert.deepEqual(listed, [certificates[0], certificates[2]])
+    }))
+
+  test('KF-E12 KF-E13 a reservation that cannot be read is named, and can be given up with its order', () =>
+    withStore(async ({ store, clock, execute }) => {
+      const now = clock.now()
+      const placed = await readyOrder(store, await createAccount(store, now), [dnsName('a.test')], now)
+      const [good, bad] = [certificateRecord(now), certificateRecord(now, placed)]
+      for (const certificate of [good, bad]) await begin(store, certificate, now)
+      await execute("UPDATE certificates SET identifiers = '[' WHERE serial = ?", bad.serial)
+      const named = () => store.certificates.listDamaged(later(now, 1), 10)
+      const [found, ...others] = await named()
+      assert.deepEqual(others, [])
+      assert.deepEqual([found?.issuerId, found?.serial, found?.orderId], [bad.issuerId, bad.serial, placed.order.id])
+      assert.match(found?.reason ?? '', /certificates\.identifiers/)
+      assert.deepEqual(await store.certificates.listDamaged(now, 10), [], 'before, not at, the instant')
+      const audit = auditEvent(now, 'certificate.abandoned', { serial: bad.serial })
+      await store.certificates.abandon(bad, { now, error: problem('damaged'), audit })
+      assert.deepEqual((await store.orders.get(placed.order.id))?.order.failedAt, now)
+      assert.deepEqual(await named(), [])
     }))
 
   test('KF-D10 if the audit event of a thing cannot be written, the thing does not happen', () =>
