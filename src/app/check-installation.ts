@@ -5,6 +5,7 @@ import type { ResolvedConfig } from '../config/read.ts'
 import { checkIssuer } from '../issuance/check-issuer.ts'
 import type { Issuer } from '../issuance/issuer.ts'
 import type { Clock } from '../lib/clock.ts'
+import { createClockGuard } from '../lib/clock-guard.ts'
 import { decodePem } from '../lib/pem.ts'
 import type { Random } from '../lib/random.ts'
 import { parseCertificate } from '../x509/certificate.ts'
@@ -73,8 +74,12 @@ const LOOKS: Readonly<Record<string, Look>> = {
     const store = await openStore(database, { clock, random })
     try {
       await store.ping()
+      const seen = await store.clock.newestSeen()
+      const clockGuard = createClockGuard({ clock, toleranceSeconds: config.limits.clockTolerance, newestSeen: seen })
+      const clockProblem = clockGuard.problem()
       const counts = await store.retention.counts()
       return [
+        ...(clockProblem === undefined ? [] : [bad(clockProblem.message)]),
         ok(
           `${databaseName(database)}: schema is current; ${counts['certificates'] ?? 0} certificates, ${counts['accounts'] ?? 0} accounts`,
         ),

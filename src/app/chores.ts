@@ -2,6 +2,7 @@ import type { ResolvedConfig } from '../config/read.ts'
 import type { Enrollment } from '../enrollment/enrollment.ts'
 import type { Issuer } from '../issuance/issuer.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { ClockGuard } from '../lib/clock-guard.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Store } from '../store/store.ts'
@@ -13,6 +14,8 @@ import { StartError } from './start-error.ts'
 const MINUTE = 60
 const HOUR = 3600
 const INSTANCE_BEAT = 15
+/** How much of the past a crash may take from the memory of the clock; less than any sane tolerance. */
+const CLOCK_NOTE_SECONDS = 30
 /** Rows deleted at a time, so that a sweep never holds up issuance (KF-E11). */
 const SWEEP_BATCH = 500
 const SWEEP_PAUSE_MS = 100
@@ -23,6 +26,7 @@ export interface ChoreDeps {
   readonly enrollment: Enrollment
   /** Whether this is the only server of the store, so that what its predecessors left is nobody else's work. */
   readonly noOthers: boolean
+  readonly clockGuard: ClockGuard
   readonly issuers: ReadonlyMap<string, Issuer>
   readonly clock: Clock
   readonly log: Logger
@@ -48,6 +52,10 @@ export function startChores(deps: ChoreDeps): void {
     if (problem === undefined) return
     log.error('schema.changed', { problem })
     deps.fail(new StartError(problem))
+  })
+  // Before the next process can be started, so that it knows how late it was.
+  background.every('clock', CLOCK_NOTE_SECONDS, async () => {
+    if (deps.clockGuard.problem() === undefined) await store.clock.note(clock.now())
   })
   background.every('retention', 10 * MINUTE, (signal) => sweep(deps, signal), { firstSeconds: MINUTE })
   background.every('expiry', HOUR, createExpiryWatch(watched(deps.issuers), { clock, log, metrics }))

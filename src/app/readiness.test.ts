@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { adminRoutes, type ReadinessCheck } from '../admin/admin-listener.ts'
 import type { Issuer } from '../issuance/issuer.ts'
+import { type ClockGuard, createClockGuard } from '../lib/clock-guard.ts'
 import { createMetrics } from '../observe/prometheus.ts'
 import type { CrlRecord } from '../store/records.ts'
 import { readinessChecks } from './readiness.ts'
@@ -29,12 +30,17 @@ const crl = (nextUpdate: string): CrlRecord => ({
   nextUpdate: new Date(nextUpdate),
   crlDer: Buffer.alloc(0),
 })
-const checksWith = (options: { ping?: () => Promise<void>; latest?: CrlRecord | undefined }): ReadinessCheck[] =>
+const checksWith = (options: {
+  ping?: () => Promise<void>
+  latest?: CrlRecord | undefined
+  clockGuard?: ClockGuard
+}): ReadinessCheck[] =>
   readinessChecks({
     store: { ping: options.ping ?? (async () => undefined) },
     issuers: () => [issuer],
     publisher: { latest: async () => options.latest },
     clock,
+    clockGuard: options.clockGuard ?? createClockGuard({ clock, toleranceSeconds: 60 }),
   })
 
 test('all well is 200', async () => {
@@ -49,6 +55,14 @@ test('KF-D11 a CRL past its nextUpdate, or none, is 503 and says which issuer', 
     assert.equal(status, 503)
     assert.match(body.checks['crl'] ?? '', /issuer default/)
   }
+})
+
+test('KF-E09 a clock that lies behind what the store has seen is 503 and says both times', async () => {
+  const newestSeen = new Date('2026-03-01T13:00:00Z')
+  const clockGuard = createClockGuard({ clock, toleranceSeconds: 60, newestSeen })
+  const { status, body } = await ask(checksWith({ latest: crl('2026-03-01T13:00:00Z'), clockGuard }))
+  assert.equal(status, 503)
+  assert.match(body.checks['clock'] ?? '', /12:00:00.*13:00:00.*chancery clock accept/)
 })
 
 test('KF-F21 a store that fails is 503, and the answer tells nothing of its inside', async () => {

@@ -2,6 +2,7 @@ import type { ReadinessCheck } from '../admin/admin-listener.ts'
 import { checkIssuerLimits } from '../issuance/check-issuer.ts'
 import type { Issuer } from '../issuance/issuer.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { ClockGuard } from '../lib/clock-guard.ts'
 import type { CrlPublisher } from '../revocation/crl-publisher.ts'
 import type { Store } from '../store/store.ts'
 
@@ -11,8 +12,9 @@ export function readinessChecks(deps: {
   readonly issuers: () => readonly Issuer[]
   readonly publisher: Pick<CrlPublisher, 'latest'>
   readonly clock: Clock
+  readonly clockGuard: ClockGuard
 }): ReadinessCheck[] {
-  const { store, issuers, publisher, clock } = deps
+  const { store, issuers, publisher, clock, clockGuard } = deps
   return [
     {
       name: 'store',
@@ -22,6 +24,7 @@ export function readinessChecks(deps: {
           () => 'the store cannot be read and written',
         ),
     },
+    { name: 'clock', check: async () => clockGuard.problem()?.message },
     {
       name: 'issuers',
       check: async () => issuers().flatMap((issuer) => checkIssuerLimits(issuer, clock.now()))[0],

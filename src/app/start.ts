@@ -10,6 +10,7 @@ import { type PlainRoute, plainNotFound, plainRoute } from '../http/plain-route.
 import { createHttpListener, type HttpListener } from '../http/server.ts'
 import { chainToServe, type Issuer } from '../issuance/issuer.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import { createClockGuard } from '../lib/clock-guard.ts'
 import { decodePem, encodePem } from '../lib/pem.ts'
 import { type Random, systemRandom } from '../lib/random.ts'
 import { createLimits } from '../limits/create-limits.ts'
@@ -109,8 +110,13 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
   const common = { store, clock, random, log, metrics }
   const limits = createLimits({ ...common, config: config.limits, store: store.limits })
   cleanup.defer(() => limits.settled())
+  const newestSeen = await store.clock.newestSeen()
+  const clockGuard = createClockGuard({ clock, toleranceSeconds: config.limits.clockTolerance, newestSeen })
+  const clockProblem = clockGuard.problem()
+  if (clockProblem !== undefined) log.error('clock.behind', { error: clockProblem })
   const publisher = createCrlPublisher({
     ...common,
+    clockGuard,
     issuers: allIssuers,
     crlLifetimeSeconds: config.crl.lifetime,
     rebuildWithinSeconds: config.crl.rebuildWithin,
@@ -122,8 +128,8 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     issuers: allIssuers,
     limits,
     policyFor: policyChooser(directories, names),
-    clockToleranceSeconds: config.limits.clockTolerance,
     maxUnderWay: config.limits.issuances,
+    clockGuard,
   })
   // A certificate names its CRL, so there is one before the first certificate.
   await publisher.buildDue()
@@ -202,7 +208,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     'admin',
     adminRoutes({
       metrics,
-      checks: readinessChecks({ store, issuers: () => [...issuers.values()], publisher, clock }),
+      checks: readinessChecks({ store, issuers: () => [...issuers.values()], publisher, clock, clockGuard }),
     }),
   )
   const listeners = { acme: acmeListener, public: plainListener('public', files), admin: adminListener }
@@ -227,6 +233,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     config,
     enrollment,
     noOthers,
+    clockGuard,
     issuers,
     background,
     serverCertificate,

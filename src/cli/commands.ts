@@ -48,6 +48,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./limits-clear.ts')).command,
   },
   {
+    name: 'clock accept',
+    summary: 'say that the clock is right now, after it was ahead by mistake',
+    load: async () => (await import('./clock-accept.ts')).command,
+  },
+  {
     name: 'config show',
     summary: 'print the configuration in effect: the file, --set, and every default',
     load: async () => (await import('./config-show.ts')).command,

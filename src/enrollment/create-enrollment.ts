@@ -1,6 +1,6 @@
 import { IssuanceError } from '../issuance/issuance-error.ts'
+import { ClockError } from '../lib/clock-guard.ts'
 import type { CertificateRecord } from '../store/records.ts'
-import { ClockError, createClockGuard } from './clock-guard.ts'
 import type { EnrollmentDependencies } from './dependencies.ts'
 import { type Claim, claim } from './enroll.ts'
 import type { Enrollment, EnrollmentRequest, EnrollmentResult } from './enrollment.ts'
@@ -17,7 +17,7 @@ type Unavailable = Extract<EnrollmentResult, { outcome: 'unavailable' }>
  * `IssuanceError` or `StoreError` when the fault is ours and nothing was claimed; the order can then be finalized again. `app/` calls `resume` at start and every so often.
  */
 export function createEnrollment(dependencies: EnrollmentDependencies): Enrollment {
-  const guard = createClockGuard({ clock: dependencies.clock, toleranceSeconds: dependencies.clockToleranceSeconds })
+  const { clockGuard: guard } = dependencies
   const startedAt = dependencies.clock.now()
   /** Reservations that this process is signing, so that `resume` leaves them alone however long they take. */
   const running = new Set<string>()

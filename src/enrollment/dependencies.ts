@@ -1,5 +1,6 @@
 import type { Issuer } from '../issuance/issuer.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { ClockGuard } from '../lib/clock-guard.ts'
 import type { Random } from '../lib/random.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { Logger } from '../observe/log.ts'
@@ -18,8 +19,8 @@ export interface EnrollmentDependencies {
   readonly metrics: Metrics
   /** Told of every certificate; absent: nothing counts them. */
   readonly limits?: Pick<Limits, 'namesOf' | 'issued'>
-  /** How far the wall clock may go back before signing stops. */
-  readonly clockToleranceSeconds: number
+  /** Stops signing while the wall clock cannot be trusted. */
+  readonly clockGuard: ClockGuard
   /** Orders at the signer or on their way to and from it, at most (KF-F23); default 256. */
   readonly maxUnderWay?: number
 }

@@ -1,5 +1,6 @@
 import type { Issuer } from '../issuance/issuer.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { ClockGuard } from '../lib/clock-guard.ts'
 import type { Random } from '../lib/random.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
@@ -29,6 +30,8 @@ export interface CrlPublisherDependencies {
   readonly random: Random
   readonly log: Logger
   readonly metrics: Metrics
+  /** No list is made while the wall clock cannot be trusted: a list of the past would replace a good one. */
+  readonly clockGuard?: ClockGuard
   /** nextUpdate minus thisUpdate. */
   readonly crlLifetimeSeconds: number
   /** The longest that a revocation waits for a list that names it. */
@@ -70,6 +73,7 @@ export function createCrlPublisher(dependencies: CrlPublisherDependencies): CrlP
     const last = await store.crls.latest(issuer.id)
     if (last !== undefined) tellNextUpdate(issuer, last.nextUpdate)
     if (!(await isDue(issuer, last))) return
+    dependencies.clockGuard?.check()
     const now = clock.now()
     // One builder at a time (KF-D05). It may have been at work since we looked.
     if (

@@ -50,6 +50,7 @@ export interface Store {
   readonly audit: AuditStore
   readonly retention: RetentionStore
   readonly instances: InstanceStore
+  readonly clock: ClockStore
   /** Resolves when a small read and a small write work; rejects otherwise. For `/readyz`. */
   ping(): Promise<void>
   /** How full the line of writes is: 0 with nothing to write; from 1 on nothing new should be begun (KF-F23). */
@@ -360,6 +361,16 @@ export interface AuditStore {
   append(events: readonly AuditEvent[]): Promise<void>
   /** Events that name this id (order, account, serial or request), oldest first, at most `limit`. */
   findByReference(reference: string, limit: number): Promise<AuditEvent[]>
+}
+
+/** What the store remembers of time, so that a clock that went back is found by the next process too (KF-E09). */
+export interface ClockStore {
+  /** Writes down that this instant was reached; an earlier one than was noted before changes nothing. */
+  note(now: Date): Promise<void>
+  /** The newest instant that was noted, or at which something was last done; undefined for a new store. */
+  newestSeen(): Promise<Date | undefined>
+  /** An operator says that `now` is right, although a later instant was seen: it is forgotten. */
+  accept(now: Date, audit: AuditEvent): Promise<void>
 }
 
 export interface RetentionPolicy {

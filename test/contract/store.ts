@@ -5,6 +5,7 @@ import { accountsContract } from './store/accounts.ts'
 import { auditContract } from './store/audit.ts'
 import { authorizationsContract } from './store/authorizations.ts'
 import { certificatesContract } from './store/certificates.ts'
+import { clockContract } from './store/clock.ts'
 import { crlsContract } from './store/crls.ts'
 import { damageContract } from './store/damage.ts'
 import type { StoreUnderTest, WithStore } from './store/harness.ts'
@@ -52,6 +53,7 @@ export function storeContract(
     certificatesContract(withStore, restart)
     crlsContract(withStore)
     limitsContract(withStore)
+    clockContract(withStore)
     auditContract(withStore)
     replacementsContract(withStore)
     retentionContract(withStore)

@@ -14,6 +14,7 @@ import { createRoot } from '../../src/ca/root.ts'
 import { type Config, configSchema } from '../../src/config/schema.ts'
 import { createEnrollment } from '../../src/enrollment/create-enrollment.ts'
 import { loadIssuer } from '../../src/issuance/issuer.ts'
+import { createClockGuard } from '../../src/lib/clock-guard.ts'
 import type { AuthorizationId, ChallengeId } from '../../src/lib/ids.ts'
 import { newId } from '../../src/lib/ids.ts'
 import { systemRandom } from '../../src/lib/random.ts'
@@ -175,7 +176,7 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
       random: systemRandom,
       log,
       metrics,
-      clockToleranceSeconds: 60,
+      clockGuard: createClockGuard({ clock: clock, toleranceSeconds: 60 }),
     }),
     validation: {
       owner: 'test',

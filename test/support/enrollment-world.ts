@@ -3,6 +3,7 @@ import { createEnrollment } from '../../src/enrollment/create-enrollment.ts'
 import type { EnrollmentDependencies } from '../../src/enrollment/dependencies.ts'
 import type { Enrollment, EnrollmentRequest } from '../../src/enrollment/enrollment.ts'
 import type { Issuer } from '../../src/issuance/issuer.ts'
+import { createClockGuard } from '../../src/lib/clock-guard.ts'
 import type { Identifier } from '../../src/lib/identifier.ts'
 import { type AccountId, newId, type OrderId } from '../../src/lib/ids.ts'
 import type { Policy } from '../../src/policy/decision.ts'
@@ -95,7 +96,7 @@ export class EnrollmentWorld {
       random: this.random,
       log: this.log,
       metrics: this.metrics,
-      clockToleranceSeconds: 60,
+      clockGuard: createClockGuard({ clock: this.clock, toleranceSeconds: 60 }),
       ...replaced,
     })
   }

@@ -7,6 +7,7 @@ import { createAuthorizationStore } from './authorizations.ts'
 import { createBlockedKeyStore } from './blocked-keys.ts'
 import { boundDatabase } from './bounded-database.ts'
 import { createCertificateStore } from './certificates.ts'
+import { createClockStore, noteInstant } from './clock.ts'
 import { createCrlStore } from './crls.ts'
 import type { Database } from './database.ts'
 import { createEabKeyStore } from './eab-keys.ts'
@@ -16,11 +17,6 @@ import { createOrderStore } from './orders.ts'
 import { createRetentionStore } from './retention.ts'
 import { createSecretStore } from './secrets.ts'
 import { createValidationJobStore } from './validation-jobs.ts'
-
-const HEARTBEAT = `
-  INSERT INTO heartbeat (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at`
-
-const READ_HEARTBEAT = 'SELECT at FROM heartbeat WHERE id = 1'
 
 const END_JOB_LEASES = 'UPDATE validation_jobs SET lease_owner = NULL, lease_until = 0 WHERE lease_until > 0'
 
@@ -47,6 +43,7 @@ export interface SqlStoreOptions {
 export function createSqlStore(engine: Database, options: SqlStoreOptions): Store {
   const database = boundDatabase(engine)
   const { clock, log, nonces = createNonceStore(database), instances = ONE_SERVER, isOnlyServer = false } = options
+  const instants = createClockStore(database)
   return {
     accounts: createAccountStore(database),
     eabKeys: createEabKeyStore(database),
@@ -62,10 +59,12 @@ export function createSqlStore(engine: Database, options: SqlStoreOptions): Stor
     audit: createAuditStore(database),
     retention: createRetentionStore(database),
     instances,
+    clock: instants,
 
     async ping() {
-      await database.write((sql) => sql.run(HEARTBEAT, clock.now().getTime()))
-      await database.get(READ_HEARTBEAT)
+      const now = clock.now()
+      await database.write((sql) => noteInstant(sql, now))
+      await instants.newestSeen()
     },
 
     pressure: () => database.pressure(),

@@ -54,3 +54,16 @@ test('KF-E09 a day in which both clocks go on alike is no reason to stop', async
     guard.check()
   }
 })
+
+test('KF-E09 what processes before this one have seen counts, until the clock has come past it', async () => {
+  const clock = new FakeClock('2026-03-01T12:00:00Z')
+  const newestSeen = new Date('2026-03-01T13:00:00Z')
+  const guard = createClockGuard({ clock, toleranceSeconds: 60, newestSeen })
+  assert.throws(() => guard.check(), { name: 'ClockError', message: /12:00:00.* but the store has seen .*13:00:00/ })
+  assert.match(guard.problem()?.message ?? '', /chancery clock accept/)
+  await clock.advance(3_540_000 - 1)
+  assert.throws(() => guard.check(), { name: 'ClockError' })
+  await clock.advance(1)
+  guard.check()
+  assert.equal(guard.problem(), undefined)
+})
