@@ -2,7 +2,9 @@ import { readdir, readFile } from 'node:fs/promises'
 import type { ResolvedConfig } from '../config/read.ts'
 import { checkIssuer } from '../issuance/check-issuer.ts'
 import { type Issuer, loadIssuer } from '../issuance/issuer.ts'
+import type { Clock } from '../lib/clock.ts'
 import { decodePem } from '../lib/pem.ts'
+import { withDeadline } from '../signer/deadline.ts'
 import { loadKeyFile } from '../signer/key-file.ts'
 import { parseCertificate } from '../x509/certificate.ts'
 import { DEFAULT_ISSUER, exists, type Home, HomeError } from './home.ts'
@@ -72,6 +74,11 @@ export async function loadIssuers(
   }
   if (problems.length > 0) throw new HomeError(problems.join('\n'))
   return issuers
+}
+
+/** The same, with keys that cannot hang: a signer that does not answer is away (KF-E13). */
+export function withSigningDeadline(issuers: ReadonlyMap<string, Issuer>, clock: Clock): ReadonlyMap<string, Issuer> {
+  return new Map([...issuers].map(([name, issuer]) => [name, { ...issuer, key: withDeadline(issuer.key, clock) }]))
 }
 
 /** root.pem, if it is what the chain leads to; a further issuing CA may stand under another root. */

@@ -26,7 +26,7 @@ import { constraintGaps } from './constraint-gaps.ts'
 import { buildDirectories, policyChooser } from './directories.ts'
 import { ensureAuthority } from './first-start.ts'
 import { type Home, openHome } from './home.ts'
-import { loadIssuers } from './issuers.ts'
+import { loadIssuers, withSigningDeadline } from './issuers.ts'
 import { serverNames } from './name-scope.ts'
 import { databaseName, openStore } from './open-store.ts'
 import { readPassphrase } from './passphrase.ts'
@@ -96,9 +96,9 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     create: !(await holdsWrapped(store)),
   })
   const nonceKey = await loadNonceKey(store, wrappedKeys, { random, home, database: databaseName(config.database) })
-  const issuers = await loadIssuers(home, config, passphrase, clock.now())
+  const issuers = withSigningDeadline(await loadIssuers(home, config, passphrase, clock.now()), clock)
   const retired = await loadRetiredIssuers(home, config, issuers, { passphrase, now: clock.now(), log })
-  const allIssuers = new Map([...issuers, ...retired])
+  const allIssuers = new Map([...issuers, ...withSigningDeadline(retired, clock)])
   const issuer = issuers.get('default')
   if (issuer === undefined) throw new Error('the default issuing CA was not loaded')
 

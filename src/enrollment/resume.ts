@@ -31,6 +31,8 @@ export async function resumeUnfinished(
   const oldEnough = clock.now().getTime() - RESUME_AFTER_SECONDS * 1000
   const before = new Date(Math.max(oldEnough, orphanedBefore.getTime()))
   let ended = 0
+  // A key that did not answer once is not waited for again in this pass, or the last of many would wait too long.
+  const away = new Set<string>()
   for (const { reason, ...key } of await store.certificates.listDamaged(before, BATCH)) {
     log.error('certificate.reservation-damaged', { orderId: key.orderId, serial: key.serial, reason })
     if ((await abandonDamaged(dependencies, key, reason)).outcome !== 'processing') ended++
@@ -38,7 +40,7 @@ export async function resumeUnfinished(
   for (const record of await store.certificates.listUnfinished(before, BATCH)) {
     if (isRunning(record)) continue
     try {
-      const { outcome } = await resumeOne(dependencies, record)
+      const { outcome } = await resumeOne(dependencies, record, away)
       if (outcome !== 'processing') ended++
     } catch (error) {
       if (error instanceof IssuanceError && error.code === 'DEFECTIVE') {
@@ -52,7 +54,7 @@ export async function resumeUnfinished(
   return ended
 }
 
-async function resumeOne(dependencies: EnrollmentDependencies, record: CertificateRecord) {
+async function resumeOne(dependencies: EnrollmentDependencies, record: CertificateRecord, away: Set<string>) {
   const { clock, log } = dependencies
   const ageSeconds = (clock.now().getTime() - record.reservedAt.getTime()) / 1000
   if (ageSeconds > RESUME_LIMIT_SECONDS) {
@@ -68,11 +70,16 @@ async function resumeOne(dependencies: EnrollmentDependencies, record: Certifica
     log.error('certificate.issuer-missing', { serial: record.serial, issuerId: record.issuerId })
     return { outcome: 'processing' } as const
   }
+  if (away.has(issuer.id)) return { outcome: 'processing' } as const
+  const noteIfAway = (finished: Finished): Finished => {
+    if (finished.outcome === 'processing') away.add(issuer.id)
+    return finished
+  }
   const prepared = await prepareStored(record, requester, { issuer, policy: dependencies.policyFor(requester), clock })
   switch (prepared.outcome) {
     case 'prepared':
       log.info('certificate.resumed', { orderId: record.orderId, serial: record.serial })
-      return finish(dependencies, record, prepared.token)
+      return noteIfAway(await finish(dependencies, record, prepared.token))
     case 'refused':
     case 'unacceptable':
       return abandon(dependencies, record, `no longer allowed: ${reasonOf(prepared)}`)

@@ -3,12 +3,14 @@ import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import type { EnrollmentDependencies } from '../../src/enrollment/dependencies.ts'
 import { RESUME_LIMIT_SECONDS } from '../../src/issuance/resume-limit.ts'
+import { SIGN_DEADLINE_MS, withDeadline } from '../../src/signer/deadline.ts'
 import type { SigningKey } from '../../src/signer/signer.ts'
 import { SignerError } from '../../src/signer/signer.ts'
 import { openSqliteStore } from '../../src/store/sqlite/engine.ts'
 import type { CertificateStore, Store } from '../../src/store/store.ts'
 import { parseTbsCertificate } from '../../src/x509/certificate.ts'
 import { EnrollmentWorld } from '../support/enrollment-world.ts'
+import { FakeClock } from '../support/fake-clock.ts'
 
 /** The signing half of an authority as a recorder: every message that the key ever signed. */
 class WatchedKey {
@@ -191,6 +193,45 @@ test('KF-E13 a signer that never comes back ends the order with an error after a
   assert.equal(order.error?.type, 'serverInternal')
   assert.doesNotMatch(order.error?.detail ?? '', /slot/)
   assert.equal(await enrollment.resume(), 0)
+})
+
+test('KF-E13 a signer that hangs is away: the order stays recoverable, one pass asks it once, and nothing is signed twice', async (t) => {
+  const key = new WatchedKey()
+  const clock = new FakeClock()
+  const world = await EnrollmentWorld.open(t, { wrapKey: (inner) => withDeadline(key.wrap(inner), clock) })
+  let release = (): void => undefined
+  key.hold = new Promise((resolve) => {
+    release = resolve
+  })
+  const requests = [await world.readyOrder(), await world.readyOrder(), await world.readyOrder()]
+  const enrollment = world.enrollment()
+  const running = requests.map((request) => enrollment.enroll(request))
+  while (key.held < requests.length) await new Promise((resolve) => setImmediate(resolve))
+  await clock.advance(SIGN_DEADLINE_MS)
+  assert.deepEqual(
+    await Promise.all(running),
+    requests.map(() => ({ outcome: 'processing' })),
+  )
+
+  await world.clock.advance(60_000)
+  const pass = enrollment.resume()
+  while (key.held < requests.length + 1) await new Promise((resolve) => setImmediate(resolve))
+  await clock.advance(SIGN_DEADLINE_MS)
+  assert.equal(await pass, 0)
+  assert.equal(key.held, requests.length + 1, 'one pass asks a key that is away once')
+
+  // It comes back, and answers everybody who ever asked; only what is asked now counts.
+  key.hold = undefined
+  release()
+  assert.equal(await enrollment.resume(), 3)
+  const serials = new Set<string>()
+  for (const { order } of requests) serials.add((await world.order(order?.id ?? '')).certificateSerial ?? '')
+  assert.equal(serials.size, 3)
+  assert.deepEqual(new Set(key.signed.map((message) => parseTbsCertificate(message).serialHex)), serials)
+  for (const serial of serials) {
+    const events = await world.store.audit.findByReference(serial, 10)
+    assert.equal(events.filter(({ event }) => event === 'certificate.issued').length, 1)
+  }
 })
 
 test('KF-G01 a key that is gone for good fails the order at once', async (t) => {
