@@ -17,8 +17,10 @@ import { expiryLevel } from './expiry.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { exists, type Home, modeProblems } from './home.ts'
 import { issuerNames, loadIssuerFromHome } from './issuers.ts'
+import { findMissingIssuers } from './missing-issuers.ts'
 import { databaseName, openStore } from './open-store.ts'
 import { readPassphrase } from './passphrase.ts'
+import { namesInFolder } from './retired-issuers.ts'
 import { loadStorageKey } from './storage-key.ts'
 
 export interface Finding {
@@ -68,7 +70,8 @@ const LOOKS: Readonly<Record<string, Look>> = {
       return [warning('keys.passphraseFile is set, but keys/storage.key was made before it and is not encrypted')]
     return [ok(`keys/storage.key can be used${encrypted ? ', encrypted' : ''}`)]
   },
-  store: async ({ config: { database }, clock, random }) => {
+  store: async ({ home, config, clock, random }) => {
+    const { database } = config
     if (database.engine === 'sqlite' && !(await exists(database.path)))
       return [note(`${database.path} is made by the first start`)]
     const store = await openStore(database, { clock, random })
@@ -79,6 +82,9 @@ const LOOKS: Readonly<Record<string, Look>> = {
       const clockProblem = clockGuard.problem()
       const counts = await store.retention.counts()
       return [
+        ...(await findMissingIssuers(store, await everyIssuer(home, config), clock.now())).map(({ advice }) =>
+          bad(advice),
+        ),
         ...(clockProblem === undefined ? [] : [bad(clockProblem.message)]),
         ok(
           `${databaseName(database)}: schema is current; ${counts['certificates'] ?? 0} certificates, ${counts['accounts'] ?? 0} accounts`,
@@ -89,6 +95,14 @@ const LOOKS: Readonly<Record<string, Look>> = {
     }
   },
   addresses: lookAtAddresses,
+}
+
+/** Those in use and those that are kept for what they issued; what cannot be loaded is told by other looks. */
+async function everyIssuer(home: Home, config: ResolvedConfig): Promise<Issuer[]> {
+  const passphrase = await readPassphrase(config.keys.passphraseFile)
+  const names = new Set([...issuerNames(config), ...(await namesInFolder(home))])
+  const loaded = await Promise.allSettled([...names].map((name) => loadIssuerFromHome(home, config, name, passphrase)))
+  return loaded.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
 }
 
 async function lookAtRoot({ home, clock }: CheckDeps): Promise<Omit<Finding, 'about'>[]> {

@@ -45,7 +45,7 @@ export async function loadRetiredIssuers(
 }
 
 /** Those with a chain and a key; one that waits for its certificate has no chain, and alternates have a dot in the name. */
-async function namesInFolder(home: Home): Promise<string[]> {
+export async function namesInFolder(home: Home): Promise<string[]> {
   const names: string[] = []
   for (const file of (await readdir(home.issuersFolder).catch(() => [] as string[])).sort()) {
     const name = file.endsWith('.pem') ? file.slice(0, -4) : ''

@@ -27,6 +27,7 @@ import { buildDirectories, policyChooser } from './directories.ts'
 import { ensureAuthority } from './first-start.ts'
 import { type Home, openHome } from './home.ts'
 import { loadIssuers, withSigningDeadline } from './issuers.ts'
+import { findMissingIssuers } from './missing-issuers.ts'
 import { serverNames } from './name-scope.ts'
 import { databaseName, openStore } from './open-store.ts'
 import { readPassphrase } from './passphrase.ts'
@@ -102,6 +103,8 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
   const issuer = issuers.get('default')
   if (issuer === undefined) throw new Error('the default issuing CA was not loaded')
 
+  for (const missing of await findMissingIssuers(store, allIssuers.values(), clock.now()))
+    log.error('issuer.missing', { ...missing })
   for (const one of issuers.values())
     for (const gap of constraintGaps(config, one)) log.warn('issuer.name_constraints', { issuer: one.name, gap })
 

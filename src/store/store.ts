@@ -309,6 +309,8 @@ export interface CertificateStore {
    * they can never be signed, and `abandon` ends them.
    */
   listDamaged(before: Date, limit: number): Promise<DamagedReservation[]>
+  /** Ids of the issuers of which a certificate was issued here that ends after `now`. */
+  listIssuers(now: Date): Promise<string[]>
   find(issuerId: string, serial: string): Promise<CertificateRecord | undefined>
   /** Issued certificates with this serial under any issuer (0, 1 or more). */
   findBySerial(serial: string): Promise<CertificateRecord[]>

@@ -56,6 +56,12 @@ const LIST_UNFINISHED = `
   SELECT ${CERTIFICATE_COLUMNS} FROM certificates
   WHERE ${OPEN} AND reserved_at < ? ORDER BY reserved_at, serial LIMIT ?`
 
+// Every issuer that was ever at work has its row of CRL state, so that not every certificate need be read.
+const LIST_ISSUERS = `
+  SELECT s.issuer_id AS issuer_id FROM crl_state s WHERE EXISTS (
+    SELECT 1 FROM certificates c WHERE c.issuer_id = s.issuer_id AND c.not_after > ? AND c.issued_at IS NOT NULL
+  ) ORDER BY s.issuer_id`
+
 const FIND = `SELECT ${CERTIFICATE_COLUMNS} FROM certificates WHERE issuer_id = ? AND serial = ?`
 
 // Steps from issuer to issuer through the key (issuer_id, serial). They are few, and so no index has serials alone.
@@ -158,6 +164,11 @@ export function createCertificateStore(database: Database): CertificateStore {
         const record = read(row)
         return record instanceof StoreError ? [damaged(row, record)] : []
       })
+    },
+
+    async listIssuers(now) {
+      const rows = await database.all<{ issuer_id: string }>(LIST_ISSUERS, now.getTime())
+      return rows.map(({ issuer_id }) => issuer_id)
     },
 
     find: (issuerId, serial) => find(database, { issuerId, serial }),

@@ -28,11 +28,11 @@ export function createClockStore(database: Database): ClockStore {
   return {
     note: (now) => database.write((sql) => noteInstant(sql, now)),
 
-    newestSeen: () =>
-      database.read(async (sql) => {
-        const seen = [await sql.get<Row>(READ), await sql.get<Row>(LAST_EVENT)].flatMap((row) => row?.at ?? [])
-        return seen.length === 0 ? undefined : toDate(Math.max(...seen))
-      }),
+    async newestSeen() {
+      const rows = [await database.get<Row>(READ), await database.get<Row>(LAST_EVENT)]
+      const seen = rows.flatMap((row) => row?.at ?? [])
+      return seen.length === 0 ? undefined : toDate(Math.max(...seen))
+    },
 
     accept: (now, audit) =>
       database.write(async (sql) => {

@@ -273,6 +273,26 @@ export function certificatesContract(withStore: WithStore, { forgets }: { forget
       assert.equal((await store.certificates.findBySerial(certificate.serial)).length, 1)
     }))
 
+  test('KF-D11 the issuers of certificates that are still good are known, each once', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      const end = later(now, hours(1))
+      assert.deepEqual(await store.certificates.listIssuers(now), [])
+      for (const [issuerId, notAfter] of [
+        ['bb', end],
+        ['aa', end],
+        ['bb', end],
+        ['dd', now],
+      ] as const) {
+        const issued = await issueCertificate(store, now, { issuerId, notAfter })
+        await store.crls.lease(issued.issuerId, { owner: 'builder', now, leaseUntil: now })
+      }
+      await begin(store, certificateRecord(now, { issuerId: 'cc', notAfter: end }), now)
+      await store.crls.lease('cc', { owner: 'builder', now, leaseUntil: now })
+      assert.deepEqual(await store.certificates.listIssuers(now), ['aa', 'bb'])
+      assert.deepEqual(await store.certificates.listIssuers(end), [])
+    }))
+
   test('KF-E01 unfinished reservations are listed oldest first: 0, 1, 2, one more than the limit', () =>
     withStore(async ({ store, clock }) => {
       const start = clock.now()

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { systemClock } from '../../src/lib/clock.ts'
+import { openSqliteStore } from '../../src/store/sqlite/engine.ts'
+import { begin, complete, revoke } from '../contract/store/harness.ts'
+import { runChancery, startTestChancery } from '../support/chancery.ts'
+import { certificateRecord } from '../support/records.ts'
+
+test('KF-D11 an issuing CA that good certificates need and that is gone is named by the start and by check', async (t) => {
+  const home = await mkdtemp(join(tmpdir(), 'chancery-missing-'))
+  t.after(() => rm(home, { recursive: true, force: true }))
+  await (await startTestChancery({ home })).stop()
+
+  const store = await openSqliteStore({ path: join(home, 'chancery.db'), clock: systemClock })
+  const now = new Date()
+  const ends = (days: number): Date => new Date(now.getTime() + days * 86_400_000)
+  for (const [issuerId, notAfter] of [
+    ['ab'.repeat(20), ends(30)],
+    ['cd'.repeat(20), ends(-1)],
+  ] as const) {
+    const certificate = certificateRecord(now, { issuerId, notBefore: ends(-2), notAfter })
+    await begin(store, certificate, now)
+    await complete(store, certificate, now)
+    await revoke(store, certificate, now)
+  }
+  await store.close()
+
+  const server = await startTestChancery({ home })
+  const said = server.log.of('issuer.missing')
+  await server.stop()
+  assert.deepEqual(
+    said.map(({ issuerId }) => issuerId),
+    ['ab'.repeat(20)],
+    'and not one whose certificates have all ended, nor the one in use',
+  )
+  const checked = await runChancery(['check'], { home })
+  assert.equal(checked.code, 1)
+  assert.match(checked.stdout + checked.stderr, /(ab){20} has issued certificates that are still good/)
+  assert.doesNotMatch(checked.stdout + checked.stderr, /(cd){20}/)
+})
