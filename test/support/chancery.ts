@@ -15,7 +15,7 @@ import { RecordingLogger } from './recorders.ts'
 
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url))
 /** Stripping the types of every source file is half of a start; the files of many tests start many processes. */
-const COMPILE_CACHE = join(tmpdir(), 'chancery-test-compile-cache')
+export const COMPILE_CACHE = join(tmpdir(), 'chancery-test-compile-cache')
 /** How long a child process may take to its ready line, in milliseconds; a first start takes about one second. */
 const READY_TIMEOUT_MS = 60_000
 
@@ -103,6 +103,8 @@ export async function spawnChancery(
     /** Further options of Node.js itself. */
     readonly nodeArgs?: readonly string[]
     readonly env?: Readonly<Record<string, string>>
+    /** Told of the process at once, long before it is ready; for tests that end it while it starts. */
+    readonly onSpawn?: (child: ChildProcess) => void
   } = {},
 ): Promise<SpawnedChancery> {
   const home = options.home ?? (await mkdtemp(join(tmpdir(), 'chancery-spawn-')))
@@ -113,6 +115,7 @@ export async function spawnChancery(
       env: options.env ?? {},
       nodeArgs: options.nodeArgs ?? [],
     })
+    options.onSpawn?.(child.process)
     await child.waitForReady()
     return {
       home,
