@@ -80,7 +80,7 @@ async function main(): Promise<void> {
       refusedAt: Object.fromEntries(witness.refusedAt),
       retryAfterMost: Math.max(0, ...witness.retryAfter),
       unclean: witness.unclean.length,
-      loopDelayP99Ms: round((metrics.get('chancery_event_loop_delay_p99_seconds') ?? 0) * 1000),
+      loopDelayP99Ms: round((metrics.get('chancery_event_loop_delay_seconds{quantile="0.99"}') ?? 0) * 1000),
       health: await stopProbing(),
       peakMiB: server.peakMiB() ?? null,
       ...(witness.errors.length > 0 && { firstError: witness.errors[0] }),

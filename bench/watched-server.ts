@@ -55,7 +55,7 @@ export async function startWatchedServer(set: readonly string[]): Promise<Watche
     peakMiB: () => status('VmHWM'),
     memoryMiB: () => status('VmRSS'),
     metrics,
-    loopDelayMs: async () => ((await metrics()).get('chancery_event_loop_delay_p99_seconds') ?? 0) * 1000,
+    loopDelayMs: async () => ((await metrics()).get('chancery_event_loop_delay_seconds{quantile="0.99"}') ?? 0) * 1000,
     probe: () => {
       const prober = new Worker(new URL('./prober.ts', import.meta.url), { workerData: server.urls.admin })
       return async () => {

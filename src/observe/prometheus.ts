@@ -31,38 +31,28 @@ type Labels = Readonly<Record<string, string>>
 /** Makes every metric of the tables in `metrics.ts`, in a registry of its own. */
 export function createMetrics(): ScrapedMetrics {
   const registry = new Registry()
-  const counters = new Map<CounterName, (labels: Labels) => Counter.Internal>()
-  const histograms = new Map<HistogramName, (labels: Labels) => Histogram.Internal<string>>()
-  const gauges = new Map<GaugeName, (labels: Labels) => Gauge.Internal<string>>()
+  const counters = new Map<CounterName, Counter>()
+  const histograms = new Map<HistogramName, Histogram>()
+  const gauges = new Map<GaugeName, Gauge>()
   for (const [name, { help, labels }] of Object.entries(COUNTERS)) {
-    const counter = new Counter({ name, help, labelNames: [...labels], registers: [registry] })
-    counters.set(
-      name as CounterName,
-      remembered((values) => counter.labels(values)),
-    )
+    counters.set(name as CounterName, new Counter({ name, help, labelNames: [...labels], registers: [registry] }))
   }
   for (const [name, { help, labels }] of Object.entries(HISTOGRAMS)) {
-    const histogram = new Histogram({ name, help, labelNames: [...labels], buckets: BUCKETS, registers: [registry] })
     histograms.set(
       name as HistogramName,
-      remembered((values) => histogram.labels(values)),
+      new Histogram({ name, help, labelNames: [...labels], buckets: BUCKETS, registers: [registry] }),
     )
   }
   for (const [name, { help, labels }] of Object.entries(GAUGES)) {
-    const gauge = new Gauge({ name, help, labelNames: [...labels], registers: [registry] })
-    gauges.set(
-      name as GaugeName,
-      remembered((values) => gauge.labels(values)),
-    )
+    gauges.set(name as GaugeName, new Gauge({ name, help, labelNames: [...labels], registers: [registry] }))
   }
-  const set = (name: GaugeName, value: number, labels: Labels = NO_LABELS): void =>
-    gauges.get(name)?.(labels).set(value)
+  const set = (name: GaugeName, value: number, labels: Labels = NO_LABELS): void => gauges.get(name)?.set(labels, value)
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
   delay.enable()
   return {
     contentType: registry.contentType,
-    count: (name, labels = NO_LABELS, by = 1) => counters.get(name)?.(labels).inc(by),
-    observe: (name, seconds, labels = NO_LABELS) => histograms.get(name)?.(labels).observe(seconds),
+    count: (name, labels = NO_LABELS, by = 1) => counters.get(name)?.inc(labels, by),
+    observe: (name, seconds, labels = NO_LABELS) => histograms.get(name)?.observe(labels, seconds),
     set,
     scrape: () => {
       for (const quantile of DELAY_QUANTILES)
@@ -75,24 +65,6 @@ export function createMetrics(): ScrapedMetrics {
 }
 
 const NO_LABELS: Labels = Object.freeze({})
-
-/**
- * The series of some label values, looked up once: the library checks and hashes labels at each use, which costs more
- * than the counting. Label values come from small closed sets, and so does what is remembered.
- */
-function remembered<T>(series: (labels: Labels) => T): (labels: Labels) => T {
-  const known = new Map<string, T>()
-  return (labels) => {
-    let key = ''
-    for (const name in labels) key += `${name}=${labels[name]}\n`
-    let found = known.get(key)
-    if (found === undefined) {
-      found = series(labels)
-      known.set(key, found)
-    }
-    return found
-  }
-}
 
 /** The histogram holds the time between two looks, so that of a loop that is never late is the resolution. */
 function eventLoopDelaySeconds(delay: ReturnType<typeof monitorEventLoopDelay>, quantile: number): number {
