@@ -1,10 +1,12 @@
 import type { Migration } from './migration.ts'
 
-/** What the hot path of SQLite needs, and what it no longer needs. */
+/**
+ * What the hot path of SQLite needs, and what it no longer needs. Not for older programs: they would not see the nonces
+ * that are spent without a row, nor note which accounts have certificates without an order.
+ */
 export const storePath: Migration = {
   number: 4,
   name: 'store-path',
-  readableFrom: 1,
   statements: ({ bytes, text }) => [
     // One row: the nonces of the one process that holds an embedded database; `spent` is NULL while it has them.
     `CREATE TABLE nonce_ledger (
