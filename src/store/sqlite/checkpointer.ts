@@ -119,7 +119,7 @@ export class Checkpointer {
   }
 
   #pages(): number {
-    return this.#writer.first<{ log: number }>(MEASURE)?.log ?? 0
+    return this.#writer.first<{ log: number }>(MEASURE, [])?.log ?? 0
   }
 }
 

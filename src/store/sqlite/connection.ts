@@ -65,10 +65,19 @@ function checkPragma(connection: DatabaseSync, name: string, wanted: string | nu
   }
 }
 
+/** Makes an object of the values of a row, in the order of its columns. */
+type ToRow = (values: readonly unknown[]) => unknown
+
+interface Prepared {
+  readonly statement: StatementSync
+  /** Absent until the statement gave its first row. */
+  toRow?: ToRow
+}
+
 /** A connection with its prepared statements. Everything happens at once; the promises are for the sake of `Sql`. */
 export class Statements implements Sql {
   readonly connection: DatabaseSync
-  readonly #prepared = new Map<string, StatementSync>()
+  readonly #prepared = new Map<string, Prepared>()
 
   constructor(connection: DatabaseSync) {
     this.connection = connection
@@ -80,33 +89,63 @@ export class Statements implements Sql {
   }
 
   async get<Row>(sql: string, ...params: SqlValue[]): Promise<Row | undefined> {
-    return this.#prepare(sql).get(...params) as Row | undefined
+    return this.first<Row>(sql, params)
   }
 
   async all<Row>(sql: string, ...params: SqlValue[]): Promise<Row[]> {
-    return this.#prepare(sql).all(...params) as Row[]
-  }
-
-  /** Like `get`, at once. */
-  first<Row>(sql: string): Row | undefined {
-    return this.#prepare(sql).get() as Row | undefined
+    return this.every<Row>(sql, params)
   }
 
   async run(sql: string, ...params: SqlValue[]): Promise<{ changes: number }> {
     return { changes: this.exec(sql, ...params) }
   }
 
-  /** Like `run`, for the engine's own BEGIN and COMMIT, which must not let anybody in between. */
-  exec(sql: string, ...params: SqlValue[]): number {
-    return Number(this.#prepare(sql).run(...params).changes)
+  /** Like `get`, at once. */
+  first<Row>(sql: string, params: readonly SqlValue[]): Row | undefined {
+    const prepared = this.#prepare(sql)
+    const values = prepared.statement.get(...params) as readonly unknown[] | undefined
+    return values && (toRowOf(prepared)(values) as Row)
   }
 
-  #prepare(sql: string): StatementSync {
-    let statement = this.#prepared.get(sql)
-    if (statement === undefined) {
-      statement = this.connection.prepare(sql)
-      this.#prepared.set(sql, statement)
-    }
-    return statement
+  /** Like `all`, at once. */
+  every<Row>(sql: string, params: readonly SqlValue[]): Row[] {
+    const prepared = this.#prepare(sql)
+    const rows = prepared.statement.all(...params) as unknown as (readonly unknown[])[]
+    return rows.length === 0 ? [] : (rows.map(toRowOf(prepared)) as Row[])
   }
+
+  /** Like `run`, at once; for the engine's own BEGIN and COMMIT too, which must not let anybody in between. */
+  exec(sql: string, ...params: SqlValue[]): number {
+    return Number(this.#prepare(sql).statement.run(...params).changes)
+  }
+
+  #prepare(sql: string): Prepared {
+    const known = this.#prepared.get(sql)
+    if (known !== undefined) return known
+    const statement = this.connection.prepare(sql)
+    statement.setReturnArrays(true)
+    const prepared: Prepared = { statement }
+    this.#prepared.set(sql, prepared)
+    return prepared
+  }
+}
+
+/**
+ * node:sqlite makes each row a dictionary without a shape, which is slow to make and to read. Rows of one statement have
+ * one shape here, which halves what reading costs.
+ */
+function toRowOf(prepared: Prepared): ToRow {
+  prepared.toRow ??= shapeOf(prepared.statement.columns().map(({ name }) => name))
+  return prepared.toRow
+}
+
+function shapeOf(names: readonly string[]): ToRow {
+  class Row {
+    readonly [column: string]: unknown
+
+    constructor(values: readonly unknown[]) {
+      for (let i = 0; i < names.length; i++) (this as Record<string, unknown>)[names[i] as string] = values[i]
+    }
+  }
+  return (values) => new Row(values)
 }

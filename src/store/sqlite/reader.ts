@@ -23,7 +23,8 @@ export class Reader implements Reads {
 
   async get<Row>(sql: string, ...params: SqlValue[]): Promise<Row | undefined> {
     try {
-      return await this.#open().get<Row>(sql, ...params)
+      if (this.#mayUseWriter()) return this.#writer.first<Row>(sql, params)
+      return await this.#aside.get<Row>(sql, ...params)
     } catch (error) {
       throw toStoreError(error, 'the database could not be read')
     }
@@ -31,7 +32,8 @@ export class Reader implements Reads {
 
   async all<Row>(sql: string, ...params: SqlValue[]): Promise<Row[]> {
     try {
-      return await this.#open().all<Row>(sql, ...params)
+      if (this.#mayUseWriter()) return this.#writer.every<Row>(sql, params)
+      return await this.#aside.all<Row>(sql, ...params)
     } catch (error) {
       throw toStoreError(error, 'the database could not be read')
     }
@@ -41,8 +43,8 @@ export class Reader implements Reads {
     this.#closed = true
   }
 
-  #open(): Reads {
+  #mayUseWriter(): boolean {
     if (this.#closed) throw new StoreError('failed', 'the store was closed')
-    return this.#writer.isTransaction || !this.#isWriterWell() ? this.#aside : this.#writer
+    return !this.#writer.isTransaction && this.#isWriterWell()
   }
 }
