@@ -354,6 +354,7 @@ describe('CQ-D01 CQ-D02 CQ-D03 the directory', () => {
       'newAuthz',
       'revokeCert',
       'keyChange',
+      'renewalInfo',
       'meta',
     ])
     for (const [name, value] of Object.entries(json)) assert.equal(typeof value, name === 'meta' ? 'object' : 'string')
