@@ -11,7 +11,7 @@ import type { OwnListener } from './egress.ts'
 import { ValidationFailure } from './failure.ts'
 import { challengeProblem, orderProblem, toFailure, validationAudit } from './outcome.ts'
 import { newEvidence } from './probe.ts'
-import { createProver, type Prover, type ProverTimeouts } from './prover.ts'
+import { createProver, type Prover, type ProverTimeouts, type ValidationNetwork } from './prover.ts'
 import { nextAttempt } from './retry.ts'
 import type { ValidationRunner } from './runner.ts'
 import { type HeldJob, Schedule, SLOW_MS } from './schedule.ts'
@@ -38,13 +38,16 @@ export interface ValidationRunnerDeps {
   /** When names are paused whose proofs fail; absent: never. */
   readonly pause?: PauseRule | undefined
   readonly timeouts?: Partial<ProverTimeouts>
+  /** Default: sockets of this machine. */
+  readonly network?: ValidationNetwork
+  /** How often the table is looked at for jobs of a dead process, in milliseconds; 2 s by default. */
+  readonly pollMs?: number
   /** Default: the real one, made from `config`. */
   readonly prover?: Prover
 }
 
 /** A lease outlives an attempt by this much, for waiting in line and for the commit at its end. */
 const LEASE_SLACK_SECONDS = 40
-/** How often the table is looked at for jobs of a dead process. */
 const POLL_MS = 2_000
 /** Jobs taken from the table at a time. */
 const POLL_BATCH = 64
@@ -162,7 +165,7 @@ class JobRunner implements ValidationRunner {
         log.error('validation.poll_failed', { error })
       }
       if (isFull && this.#schedule.room > 0 && this.#unplaced.length === 0) continue
-      let nextMs = startedMs + POLL_MS
+      let nextMs = startedMs + (this.#deps.pollMs ?? POLL_MS)
       for (const due of this.#dueMs) nextMs = Math.min(nextMs, due)
       await clock.sleep(Math.max(1, nextMs - clock.monotonicMs()), this.#wake.signal)
     }

@@ -1,4 +1,5 @@
-import { connect, isIP, type Socket } from 'node:net'
+import { connect, isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../lib/clock.ts'
 import { formatIpAddress } from '../lib/ip-address.ts'
 import { DeadlinePassed, withDeadline } from './deadline.ts'
@@ -12,7 +13,7 @@ import { type Host, hostText, resolveHost } from './target.ts'
 
 /** A TCP connection to a checked address. Whoever gets it need not close it. */
 export interface Connection {
-  readonly socket: Socket
+  readonly socket: Duplex
   readonly address: string
   readonly port: number
 }
@@ -33,11 +34,20 @@ export interface Outbound {
   readonly open: number
 }
 
+/**
+ * Connects to a literal address. What it resolves to must never throw an unhandled error.
+ *
+ * @throws {Error} of the system, such as ECONNREFUSED; the signal's reason when aborted
+ */
+export type Dial = (address: string, port: number, signal: AbortSignal) => Promise<Duplex>
+
 export interface OutboundDeps {
   readonly resolver: Resolver
   readonly egress: EgressPolicy
   readonly clock: Clock
   readonly connectTimeoutMs: number
+  /** Default: a TCP socket. */
+  readonly dial?: Dial | undefined
   /** Connections at once to one address, and to all. */
   readonly maxPerAddress?: number
   readonly maxTotal?: number
@@ -63,7 +73,7 @@ export function createOutbound(deps: OutboundDeps): Outbound {
       if (!(error instanceof DeadlinePassed)) throw error
     })
     if (giveBack === undefined) return { unreachable: `${endpoint} has as many connections from here as it may` }
-    let socket: Socket | undefined
+    let socket: Duplex | undefined
     const destroy = (): void => {
       socket?.destroy()
     }
@@ -73,7 +83,7 @@ export function createOutbound(deps: OutboundDeps): Outbound {
     try {
       try {
         socket = await withDeadline(deps.clock, deps.connectTimeoutMs, probe.signal, (signal) =>
-          dial(address, port, signal),
+          (deps.dial ?? dialByTcp)(address, port, signal),
         )
       } catch (error) {
         const reason = whyUnreachable(error, probe.signal)
@@ -119,7 +129,7 @@ export function createOutbound(deps: OutboundDeps): Outbound {
 }
 
 /** Dials a literal address. The text comes from bytes, so there is nothing that a resolver could be asked about. */
-function dial(address: string, port: number, signal: AbortSignal): Promise<Socket> {
+function dialByTcp(address: string, port: number, signal: AbortSignal): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     if (isIP(address) === 0) return reject(new TypeError('only an address can be dialled'))
     if (signal.aborted) return reject(signal.reason)

@@ -6,11 +6,12 @@ import type { AuthorizationRecord, ChallengeRecord } from '../store/records.ts'
 import { DeadlinePassed, withDeadline } from './deadline.ts'
 import { createResolver, type Resolver } from './dns/resolver.ts'
 import { createServerTable } from './dns/servers.ts'
+import type { DnsTransport } from './dns/transport.ts'
 import { proveDns01 } from './dns-01.ts'
 import { createEgressPolicy, type OwnListener } from './egress.ts'
 import { ValidationFailure } from './failure.ts'
 import { proveHttp01 } from './http-01.ts'
-import { createOutbound, type Outbound } from './outbound.ts'
+import { createOutbound, type Dial, type Outbound } from './outbound.ts'
 import type { Evidence } from './probe.ts'
 import { PLACES_AND_SLOW } from './schedule.ts'
 import type { Host } from './target.ts'
@@ -40,12 +41,20 @@ export interface ProverTimeouts {
   readonly attemptMs: number
 }
 
+/** The two ways in which a proof leaves this machine. */
+export interface ValidationNetwork {
+  readonly dial: Dial
+  readonly dns: DnsTransport
+}
+
 export interface ProverDeps {
   readonly clock: Clock
   readonly random: Random
   readonly config: Config['validation']
   readonly ownListeners: readonly OwnListener[] | (() => readonly OwnListener[])
   readonly timeouts?: Partial<ProverTimeouts> | undefined
+  /** Default: sockets of this machine. */
+  readonly network?: ValidationNetwork | undefined
 }
 
 const DEFAULT_TIMEOUTS: ProverTimeouts = { connectMs: 10_000, attemptMs: 20_000 }
@@ -59,6 +68,7 @@ export function createProver(deps: ProverDeps): Prover {
     clock,
     random,
     timeoutMs: config.dns.timeout * 1000,
+    transport: deps.network?.dns,
   })
   const egress = createEgressPolicy({
     allow: config.egress.allow,
@@ -70,6 +80,7 @@ export function createProver(deps: ProverDeps): Prover {
     egress,
     clock,
     connectTimeoutMs: connectMs,
+    dial: deps.network?.dial,
     // Also for those that take long, beside those that hold a place.
     maxTotal: config.concurrency * PLACES_AND_SLOW,
   })

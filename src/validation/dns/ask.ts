@@ -3,8 +3,8 @@ import { DnsError } from './dns-error.ts'
 import type { DnsMessage, Question } from './message.ts'
 import { decodeMessage, encodeQuery, RCODE, RECORD_TYPES } from './message.ts'
 import { sameName } from './name.ts'
-import type { DnsServer, Reception } from './transport.ts'
-import { askByTcp, askByUdp } from './transport.ts'
+import type { DnsServer, DnsTransport, Reception } from './transport.ts'
+import { socketTransport } from './transport.ts'
 
 /**
  * Puts one question to one server. By UDP the answer must carry our random id and our random mixture of cases
@@ -20,26 +20,28 @@ export async function ask(
   question: Question,
   random: Random,
   signal: AbortSignal,
+  transport: DnsTransport = socketTransport,
 ): Promise<DnsMessage> {
-  const answer = await askOnce(server, question, random, signal, false)
+  const askOnce = (plain: boolean): Promise<DnsMessage> =>
+    exchange(server, question, { random, signal, transport, plain })
+  const answer = await askOnce(false)
   // A server older than EDNS answers FORMERR (RFC 6891 §7); then without it.
   const isOld = answer.rcode === RCODE.FORMERR || answer.rcode === RCODE.NOTIMP
-  return checkRcode(isOld ? await askOnce(server, question, random, signal, true) : answer)
+  return checkRcode(isOld ? await askOnce(true) : answer)
 }
 
-async function askOnce(
+async function exchange(
   server: DnsServer,
   question: Question,
-  random: Random,
-  signal: AbortSignal,
-  plain: boolean,
+  how: { random: Random; signal: AbortSignal; transport: DnsTransport; plain: boolean },
 ): Promise<DnsMessage> {
+  const { random, signal, transport, plain } = how
   const id = random.bytes(2).readUInt16BE(0)
   const mixed = { type: question.type, name: mixCase(question.name, random) }
   const query = encodeQuery(id, mixed, { plain })
-  const byUdp = await askByUdp(server, query, (packet) => receiveUdp(packet, id, mixed), signal)
+  const byUdp = await transport.udp(server, query, (packet) => receiveUdp(packet, id, mixed), signal)
   if (byUdp !== 'ask by TCP') return byUdp
-  return askByTcp(server, query, (packet) => receiveTcp(packet, id, mixed), signal)
+  return transport.tcp(server, query, (packet) => receiveTcp(packet, id, mixed), signal)
 }
 
 function receiveUdp(packet: Buffer, id: number, asked: Question): Reception<DnsMessage | 'ask by TCP'> {

@@ -9,7 +9,7 @@ import type { DnsMessage, DnsRecord, RecordType } from './message.ts'
 import { RCODE } from './message.ts'
 import { foldName, sameName } from './name.ts'
 import type { ServerTable } from './servers.ts'
-import type { DnsServer } from './transport.ts'
+import type { DnsServer, DnsTransport } from './transport.ts'
 
 /** Longest chain of CNAME records that is followed (KF-A18, CQ-V14). */
 export const MAX_ALIASES = 8
@@ -40,6 +40,8 @@ export interface ResolverDeps {
   readonly random: Random
   /** How long one server is waited for, in milliseconds. */
   readonly timeoutMs: number
+  /** Default: sockets. */
+  readonly transport?: DnsTransport | undefined
 }
 
 /** A stub resolver: it asks recursive resolvers, trusts no one to follow an alias for it, and keeps nothing. */
@@ -145,7 +147,7 @@ async function askServers(
       const label = formatEndpoint(server.address, server.port)
       try {
         const message = await withDeadline(deps.clock, deps.timeoutMs, signal, (limited) =>
-          ask(server, { name, type }, deps.random, limited),
+          ask(server, { name, type }, deps.random, limited, deps.transport),
         )
         trace.servers.push({ server: label, outcome: 'answered' })
         return message

@@ -9,6 +9,12 @@ export interface DnsServer {
   readonly port: number
 }
 
+/** How questions leave this machine. Handed in, so that a simulation can have a network of its own. */
+export interface DnsTransport {
+  readonly udp: typeof askByUdp
+  readonly tcp: typeof askByTcp
+}
+
 /** What a received packet is to the one who asked; `stray` is thrown away and the wait goes on. */
 export type Reception<T> = { readonly answer: T } | 'stray'
 
@@ -111,6 +117,8 @@ export function askByTcp<T>(
     })
   })
 }
+
+export const socketTransport: DnsTransport = { udp: askByUdp, tcp: askByTcp }
 
 function unreachable(error: Error): DnsError {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'no connection'
