@@ -8,6 +8,7 @@ import type { Metrics } from '../observe/metrics.ts'
 import type { Store } from '../store/store.ts'
 import type { Background } from './background.ts'
 import { createExpiryWatch, type WatchedCertificate } from './expiry.ts'
+import { createRetention } from './retention.ts'
 import type { ServerCertificate } from './server-certificate.ts'
 import { StartError } from './start-error.ts'
 
@@ -16,9 +17,6 @@ const HOUR = 3600
 const INSTANCE_BEAT = 15
 /** How much of the past a crash may take from the memory of the clock; less than any sane tolerance. */
 const CLOCK_NOTE_SECONDS = 30
-/** Rows deleted at a time, so that a sweep never holds up issuance (KF-E11). */
-const SWEEP_BATCH = 500
-const SWEEP_PAUSE_MS = 100
 
 export interface ChoreDeps {
   readonly config: ResolvedConfig
@@ -57,7 +55,8 @@ export function startChores(deps: ChoreDeps): void {
   background.every('clock', CLOCK_NOTE_SECONDS, async () => {
     if (deps.clockGuard.problem() === undefined) await store.clock.note(clock.now())
   })
-  background.every('retention', 10 * MINUTE, (signal) => sweep(deps, signal), { firstSeconds: MINUTE })
+  // Not before an hour is up: a clock that was wrong already at start can be noticed and set right first.
+  background.every('retention', 10 * MINUTE, createRetention(deps), { firstSeconds: HOUR })
   background.every('expiry', HOUR, createExpiryWatch(watched(deps.issuers), { clock, log, metrics }))
   // Counting reads every table; seldom is enough for a curve of growth.
   background.every('store-metrics', 15 * MINUTE, async () => {
@@ -73,26 +72,6 @@ export function startChores(deps: ChoreDeps): void {
       }),
     )
   }
-}
-
-async function sweep({ config, store, clock, log, metrics }: ChoreDeps, signal: AbortSignal): Promise<void> {
-  const { retention } = config
-  const policy = {
-    finalOrdersSeconds: retention.finalOrders,
-    expiredCertificatesSeconds: retention.expiredCertificates,
-    unusedAccountsSeconds: retention.unusedAccounts,
-    spentEabKeysSeconds: retention.spentEabKeys,
-    auditSeconds: retention.audit,
-  }
-  let total = 0
-  while (!signal.aborted) {
-    const deleted = await store.retention.sweep(policy, { now: clock.now(), batch: SWEEP_BATCH })
-    if (deleted === 0) break
-    total += deleted
-    metrics.count('chancery_rows_deleted_total', {}, deleted)
-    await clock.sleep(SWEEP_PAUSE_MS, signal)
-  }
-  if (total > 0) log.info('retention.swept', { rows: total })
 }
 
 /** Every CA certificate in use, each once. */
