@@ -32,7 +32,8 @@ const PENDING_SINCE = `
 
 const SEQUENCE = 'SELECT revocation_sequence FROM crl_state WHERE issuer_id = ?'
 
-// Left out only after having been on a CRL that was issued after the certificate's end (KF-D01, KF-D02).
+// Left out only when ended by now, and after having been on a CRL that was issued after that end (KF-D01, KF-D02). By
+// now: the last CRL may be of a clock that was ahead for a while (KF-E09).
 const REVOKED = `
   SELECT serial, revoked_at, revocation_reason FROM certificates
   WHERE issuer_id = ? AND revoked_at IS NOT NULL AND serial > ? AND NOT EXISTS (
@@ -40,6 +41,7 @@ const REVOKED = `
     WHERE crl_state.issuer_id = certificates.issuer_id
       AND crl_state.covered_sequence >= certificates.revocation_sequence
       AND crl_state.last_this_update > certificates.not_after
+      AND certificates.not_after <= ?
   )
   ORDER BY serial LIMIT ?`
 
@@ -91,14 +93,14 @@ export function createCrlStore(database: Database): CrlStore {
       return since === null || since === undefined ? undefined : toDate(since)
     },
 
-    async revokedEntries(issuerId) {
+    async revokedEntries(issuerId, now) {
       // The mark is taken first: what is revoked while the pages are read may or may not be on them, but counts as
       // not covered, and so is on the next CRL for certain.
       const upTo = (await database.get<{ revocation_sequence: number }>(SEQUENCE, issuerId))?.revocation_sequence ?? 0
       const entries: RevokedEntry[] = []
       for (;;) {
         const after = entries.at(-1)?.serial ?? ''
-        const rows = await database.all<RevokedRow>(REVOKED, issuerId, after, REVOKED_PAGE)
+        const rows = await database.all<RevokedRow>(REVOKED, issuerId, after, now.getTime(), REVOKED_PAGE)
         for (const row of rows) entries.push(toEntry(row))
         if (rows.length < REVOKED_PAGE) return { entries, upTo }
         await nextTurn()

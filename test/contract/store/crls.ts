@@ -57,6 +57,19 @@ export function crlsContract(withStore: WithStore): void {
       assert.deepEqual(await store.crls.pendingSince(OTHER_ISSUER), now)
     }))
 
+  test('KF-E09 a list made while the clock was far ahead takes nobody off the lists that follow it', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      const certificate = await issueCertificate(store, now)
+      await revoke(store, certificate, now)
+      await buildCrl(store, ISSUER_ID, 1n, later(now, hours(24 * 400)))
+      const { entries } = await store.crls.revokedEntries(ISSUER_ID, later(now, 60))
+      assert.deepEqual(
+        entries.map(({ serial }) => serial),
+        [certificate.serial],
+      )
+    }))
+
   test('a published CRL is the latest, byte for byte, with any number of 159 bits', () =>
     withStore(async ({ store, clock }) => {
       const now = clock.now()
