@@ -91,6 +91,12 @@ export interface OrderRecord {
   readonly error?: StoredProblem
 }
 
+/**
+ * A proof dated further ahead than this is of a clock that was wrong, and counts for nothing: it would be good for as
+ * much longer as that clock was ahead (KF-E09). In milliseconds; smaller steps are what time services do.
+ */
+export const PROOF_AHEAD_MS = 60_000
+
 export interface ChallengeRecord {
   readonly id: ChallengeId
   readonly authorizationId: AuthorizationId

@@ -39,6 +39,13 @@ test('KF-A21 should one challenge have failed and another succeeded, nothing is 
   assert.equal(authorizationStatus(anAuthorization({ challenges: both }), NOON), 'invalid')
 })
 
+test('KF-E09 a proof that lies ahead of the clock proves nothing', () => {
+  const dated = (seconds: number) => [aChallenge({ validatedAt: at(seconds) })]
+  const expiresAt = at(90 * 86_400)
+  assert.equal(authorizationStatus(anAuthorization({ challenges: dated(60), expiresAt }), NOON), 'valid')
+  assert.equal(authorizationStatus(anAuthorization({ challenges: dated(61), expiresAt }), NOON), 'expired')
+})
+
 test('one valid challenge among untried ones is enough', () => {
   const challenges = [aChallenge(), aChallenge({ type: 'dns-01', validatedAt: at(-1) })]
   assert.equal(authorizationStatus(anAuthorization({ challenges }), NOON), 'valid')

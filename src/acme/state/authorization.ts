@@ -1,4 +1,4 @@
-import type { AuthorizationRecord } from '../../store/records.ts'
+import { type AuthorizationRecord, PROOF_AHEAD_MS } from '../../store/records.ts'
 
 export type AuthorizationStatus = 'pending' | 'valid' | 'invalid' | 'deactivated' | 'expired' | 'revoked'
 
@@ -6,13 +6,15 @@ export type AuthorizationStatus = 'pending' | 'valid' | 'invalid' | 'deactivated
  * The status of an authorization (RFC 8555 §7.1.6), from its facts and the clock.
  *
  * Final facts stand before the clock, so that an ended authorization never changes its status again; among them the
- * one that gives least comes first. It has expired at `expiresAt`, not after it.
+ * one that gives least comes first. It has expired at `expiresAt`, not after it; and a proof that lies ahead of the
+ * clock is as good as expired.
  */
 export function authorizationStatus(authorization: AuthorizationRecord, now: Date): AuthorizationStatus {
   if (authorization.revokedAt !== undefined) return 'revoked'
   if (authorization.challenges.some((challenge) => challenge.failedAt !== undefined)) return 'invalid'
   if (authorization.deactivatedAt !== undefined) return 'deactivated'
   if (now >= authorization.expiresAt) return 'expired'
-  if (authorization.challenges.some((challenge) => challenge.validatedAt !== undefined)) return 'valid'
-  return 'pending'
+  const proved = authorization.challenges.flatMap(({ validatedAt }) => (validatedAt === undefined ? [] : [validatedAt]))
+  if (proved.length === 0) return 'pending'
+  return proved.some((at) => at.getTime() <= now.getTime() + PROOF_AHEAD_MS) ? 'valid' : 'expired'
 }

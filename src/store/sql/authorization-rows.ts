@@ -43,6 +43,10 @@ export const LIVE = 'a.deactivated_at IS NULL AND a.revoked_at IS NULL AND a.exp
 export const HAS_VALIDATED =
   'EXISTS (SELECT 1 FROM challenges v WHERE v.authorization_id = a.id AND v.validated_at IS NOT NULL)'
 
+/** As `HAS_VALIDATED`, and not after `?`. */
+export const HAS_VALIDATED_BY =
+  'EXISTS (SELECT 1 FROM challenges v WHERE v.authorization_id = a.id AND v.validated_at <= ?)'
+
 export const HAS_FAILED =
   'EXISTS (SELECT 1 FROM challenges f WHERE f.authorization_id = a.id AND f.failed_at IS NOT NULL)'
 

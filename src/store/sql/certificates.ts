@@ -1,9 +1,9 @@
 import type { OrderId } from '../../lib/ids.ts'
-import type { CertificateRecord } from '../records.ts'
+import { type CertificateRecord, PROOF_AHEAD_MS } from '../records.ts'
 import { type CertificateStore, type DamagedReservation, StoreError } from '../store.ts'
 import { noteUse } from './account-use.ts'
 import { appendAudit } from './audit.ts'
-import { HAS_VALIDATED, LIVE } from './authorization-rows.ts'
+import { HAS_VALIDATED_BY, LIVE } from './authorization-rows.ts'
 import { blockKey } from './blocked-keys.ts'
 import {
   CERTIFICATE_COLUMNS,
@@ -33,7 +33,7 @@ const CLAIM_ORDER = `
     AND EXISTS (SELECT 1 FROM order_authorizations held WHERE held.order_id = orders.id)
     AND NOT EXISTS (
       SELECT 1 FROM order_authorizations held JOIN authorizations a ON a.id = held.authorization_id
-      WHERE held.order_id = orders.id AND NOT (${LIVE} AND ${HAS_VALIDATED})
+      WHERE held.order_id = orders.id AND NOT (${LIVE} AND ${HAS_VALIDATED_BY})
     )`
 
 const OPEN = 'issued_at IS NULL AND abandoned_at IS NULL'
@@ -114,6 +114,7 @@ export function createCertificateStore(database: Database): CertificateStore {
             certificate.directory ?? null,
             at,
             at,
+            at + PROOF_AHEAD_MS,
           )
           if (changes === 0) return 'not-ready'
         } else if (certificate.accountId !== undefined) await noteUse(sql, certificate.accountId, now)

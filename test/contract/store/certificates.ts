@@ -88,6 +88,8 @@ export function certificatesContract(withStore: WithStore, { forgets }: { forget
       await begin(store, certificate, now)
       await complete(store, certificate, now)
 
+      const provenAhead = await ready()
+
       const before = await store.retention.counts()
       for (const [why, placed, at] of [
         ['unproven', unproven, now],
@@ -100,6 +102,7 @@ export function certificatesContract(withStore: WithStore, { forgets }: { forget
         ['the account is gone', orphan, now],
         ['claimed before', claimed, now],
         ['issued before', issued, now],
+        ['KF-E09 proven while the clock was ahead', provenAhead, later(now, -hours(1))],
       ] as const) {
         const attempt = certificateRecord(at, placed)
         assert.equal(await begin(store, attempt, at), 'not-ready', why)
