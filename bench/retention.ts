@@ -88,7 +88,7 @@ async function makeAccounts(): Promise<readonly AccountRecord[]> {
   const now = clock.now()
   return Promise.all(
     Array.from({ length: ACCOUNTS }, async () => {
-      const id = newId(systemRandom, 'account')
+      const id = newId(systemRandom, 'account', now)
       const account: AccountRecord = {
         id,
         directory: 'default',
@@ -113,12 +113,12 @@ async function issue(store: Store, accounts: readonly AccountRecord[], seed: num
   const { directory, id: accountId } = account
   const name = `${randomBytes(6).toString('hex')}.service.internal`
   const identifier = { type: 'dns', value: name } as const
-  const orderId = newId(systemRandom, 'order')
-  const requestId = newId(systemRandom, 'request')
+  const orderId = newId(systemRandom, 'order', now)
+  const requestId = newId(systemRandom, 'request', now)
   const about = { at: now, requestId, directory, accountId }
-  const id = newId(systemRandom, 'authorization')
+  const id = newId(systemRandom, 'authorization', now)
   const challenges = (['http-01', 'dns-01', 'tls-alpn-01'] as const).map((type) => ({
-    id: newId(systemRandom, 'challenge'),
+    id: newId(systemRandom, 'challenge', now),
     authorizationId: id,
     type,
     token: text(32),

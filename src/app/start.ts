@@ -294,7 +294,7 @@ function chainsOf(issuers: ReadonlyMap<string, Issuer>): (issuerId: string) => r
   return (issuerId) => chains.get(issuerId)
 }
 
-function settingsOf({ accounts, limits, orders, renewalInfo }: ResolvedConfig): AcmeServices['settings'] {
+export function settingsOf({ accounts, limits, orders, renewalInfo }: ResolvedConfig): AcmeServices['settings'] {
   return {
     maxContacts: accounts.maxContacts,
     identifiersPerOrder: limits.identifiersPerOrder,

@@ -77,7 +77,11 @@ export class Checkpointer {
 
   /** Ends the thread. A disk that never answers does not hold up the end of the process. */
   close(): Promise<void> {
-    this.#closed ??= Promise.race([this.#end(), this.#clock.sleep(CLOSE_MS)])
+    if (this.#closed === undefined) {
+      const ended = new AbortController()
+      const patience = this.#clock.sleep(CLOSE_MS, ended.signal)
+      this.#closed = Promise.race([this.#end(), patience]).finally(() => ended.abort())
+    }
     return this.#closed
   }
 

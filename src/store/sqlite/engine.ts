@@ -38,6 +38,7 @@ export interface SqliteStoreOptions {
   readonly exclusive?: boolean
   /** Replaced in tests only: how connections are opened, what copies the log, and which schema this program knows. */
   readonly connect?: Connect
+  readonly connectLock?: Connect
   readonly checkpoints?: () => CheckpointThread
   readonly migrations?: readonly Migration[]
 }
@@ -71,7 +72,7 @@ function openDatabase(options: SqliteStoreOptions): SqliteDatabase {
   let lock: ServerLock | undefined
   try {
     if (!inMemory) createPrivateFile(path)
-    if (options.exclusive && !inMemory) lock = ServerLock.take(path)
+    if (options.exclusive && !inMemory) lock = ServerLock.take(path, options.connectLock)
     const writer = open(false)
     prepareWriter(writer, { inMemory })
     const nonces = whileOpening(writer, () => {
