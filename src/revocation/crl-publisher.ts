@@ -82,7 +82,7 @@ export function createCrlPublisher(dependencies: CrlPublisherDependencies): CrlP
       return
     const newest = await store.crls.latest(issuer.id)
     if (!(await isDue(issuer, newest))) return
-    await buildAndStore(issuer, newest)
+    await buildAndStore(issuer)
   }
 
   async function isDue(issuer: Issuer, last: CrlRecord | undefined): Promise<boolean> {
@@ -90,10 +90,10 @@ export function createCrlPublisher(dependencies: CrlPublisherDependencies): CrlP
     return (await store.crls.pendingSince(issuer.id)) !== undefined
   }
 
-  async function buildAndStore(issuer: Issuer, last: CrlRecord | undefined): Promise<void> {
+  async function buildAndStore(issuer: Issuer): Promise<void> {
     const now = clock.now()
     const { entries, upTo } = await store.crls.revokedEntries(issuer.id, now)
-    const number = nextCrlNumber(last?.number, now)
+    const number = nextCrlNumber(await store.crls.lastNumber(issuer.id), now)
     builtAt = clock.monotonicMs()
     const times = crlTimes(now, dependencies.crlLifetimeSeconds)
     metrics.count('chancery_signatures_total', { purpose: 'crl' })

@@ -1,4 +1,5 @@
 import type { AccountId, AuthorizationId, ChallengeId, EabKeyId, OrderId } from '../lib/ids.ts'
+import type { HistoryStore } from './history.ts'
 import type { IssuedNameSet, LimitStore, PauseRule } from './limit-store.ts'
 import type {
   AccountRecord,
@@ -16,6 +17,7 @@ import type {
   StoredProblem,
   ValidationJob,
 } from './records.ts'
+import type { RecoveryStore } from './recovery.ts'
 
 /** The certificate that an order is to replace. */
 export interface Predecessor {
@@ -51,6 +53,8 @@ export interface Store {
   readonly retention: RetentionStore
   readonly instances: InstanceStore
   readonly clock: ClockStore
+  readonly history: HistoryStore
+  readonly recovery: RecoveryStore
   /** Resolves when a small read and a small write work; rejects otherwise. For `/readyz`. */
   ping(): Promise<void>
   /** How full the line of writes is: 0 with nothing to write; from 1 on nothing new should be begun (KF-F23). */
@@ -329,6 +333,8 @@ export interface CertificateStore {
 
 export interface CrlStore {
   latest(issuerId: string): Promise<CrlRecord | undefined>
+  /** The greatest number that may have been used; after a restore greater than that of any stored list. */
+  lastNumber(issuerId: string): Promise<bigint | undefined>
   /**
    * Since when a revocation (or a raised reason) waits to be listed on a stored CRL: the instant of the oldest one;
    * undefined when none waits. For the publisher.

@@ -89,6 +89,8 @@ const MAY_SCAN = [
   /sqlite_schema/,
   /pragma_table_info/,
   /FROM crl_state s /,
+  // Once in a life, while nothing is served.
+  /\/\* restore \*\//,
 ]
 
 test('every statement that an order or a sweep runs finds its rows by an index', async () => {

@@ -14,6 +14,7 @@ import { keysAndNoncesContract } from './store/keys-and-nonces.ts'
 import { limitsContract } from './store/limits.ts'
 import { ordersContract } from './store/orders.ts'
 import { racesContract } from './store/races.ts'
+import { recoveryContract } from './store/recovery.ts'
 import { replacementsContract } from './store/replacements.ts'
 import { retentionContract } from './store/retention.ts'
 import { validationJobsContract } from './store/validation-jobs.ts'
@@ -57,6 +58,7 @@ export function storeContract(
     auditContract(withStore)
     replacementsContract(withStore)
     retentionContract(withStore)
+    recoveryContract(withStore)
     damageContract(withStore)
     interleavingsContract(withStore)
     racesContract(withStore)

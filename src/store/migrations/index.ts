@@ -2,7 +2,8 @@ import { initial } from './0001-initial.ts'
 import { rateLimits } from './0002-rate-limits.ts'
 import { renewal } from './0003-renewal.ts'
 import { storePath } from './0004-store-path.ts'
+import { lineages } from './0005-lineages.ts'
 import type { Migration } from './migration.ts'
 
 /** Every step of the schema, in order. */
-export const MIGRATIONS: readonly Migration[] = [initial, rateLimits, renewal, storePath]
+export const MIGRATIONS: readonly Migration[] = [initial, rateLimits, renewal, storePath, lineages]

@@ -22,24 +22,24 @@ interface AccountRow {
   readonly revoked_at: number | null
 }
 
-const COLUMNS = `
+export const ACCOUNT_COLUMNS = `
   id, directory, jwk, thumbprint, spki_sha256, contact, terms_agreed_at, external_account_binding, eab_key_id,
   created_at, deactivated_at, revoked_at`
 
 const INSERT = `
-  INSERT INTO accounts (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  INSERT INTO accounts (${ACCOUNT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (directory, thumbprint) DO NOTHING`
 
-const FIND = `SELECT ${COLUMNS} FROM accounts WHERE directory = ? AND id = ?`
+const FIND = `SELECT ${ACCOUNT_COLUMNS} FROM accounts WHERE directory = ? AND id = ?`
 
-const FIND_BY_THUMBPRINT = `SELECT ${COLUMNS} FROM accounts WHERE directory = ? AND thumbprint = ?`
+const FIND_BY_THUMBPRINT = `SELECT ${ACCOUNT_COLUMNS} FROM accounts WHERE directory = ? AND thumbprint = ?`
 
 const IS_ACCOUNT_KEY = 'SELECT 1 AS found FROM accounts WHERE spki_sha256 = ? LIMIT 1'
 
 const UPDATE_CONTACT = `
   UPDATE accounts SET contact = ?
   WHERE directory = ? AND id = ? AND deactivated_at IS NULL AND revoked_at IS NULL
-  RETURNING ${COLUMNS}`
+  RETURNING ${ACCOUNT_COLUMNS}`
 
 const DEACTIVATE = `
   UPDATE accounts SET deactivated_at = ?
@@ -53,13 +53,13 @@ const END_JOBS = `
 const CHANGE_KEY = `
   UPDATE accounts SET jwk = ?, thumbprint = ?, spki_sha256 = ?
   WHERE directory = ? AND id = ? AND thumbprint = ? AND deactivated_at IS NULL AND revoked_at IS NULL
-  RETURNING ${COLUMNS}`
+  RETURNING ${ACCOUNT_COLUMNS}`
 
 export function createAccountStore(database: Database): AccountStore {
   return {
     create: (account, { now, eab, audit }) =>
       writeOrUndo<Awaited<ReturnType<AccountStore['create']>>>(database, async (sql) => {
-        const { changes } = await sql.run(INSERT, ...toParams(account))
+        const { changes } = await sql.run(INSERT, ...accountParams(account))
         if (changes === 0) {
           const holder = await findByThumbprint(sql, account.directory, account.thumbprint)
           if (holder === undefined) throw new Error('an account key is taken by an account that cannot be found')
@@ -69,12 +69,12 @@ export function createAccountStore(database: Database): AccountStore {
           throw new Undo({ outcome: 'eab-unusable' })
         }
         await appendAudit(sql, audit)
-        const created = await find(sql, account.directory, account.id)
+        const created = await findAccount(sql, account.directory, account.id)
         if (created === undefined) throw new Error('an account that was just created cannot be found')
         return { outcome: 'created', account: created }
       }),
 
-    find: (directory, id) => find(database, directory, id),
+    find: (directory, id) => findAccount(database, directory, id),
 
     findByThumbprint: (directory, thumbprint) => findByThumbprint(database, directory, thumbprint),
 
@@ -96,7 +96,7 @@ export function createAccountStore(database: Database): AccountStore {
           await sql.run(END_JOBS, id)
           await appendAudit(sql, audit)
         }
-        return find(sql, directory, id)
+        return findAccount(sql, directory, id)
       }),
 
     changeKey: (directory, id, { oldThumbprint, jwk, thumbprint, spkiSha256, audit }) =>
@@ -119,7 +119,7 @@ export function createAccountStore(database: Database): AccountStore {
   }
 }
 
-async function find(sql: Reads, directory: string, id: AccountId): Promise<AccountRecord | undefined> {
+export async function findAccount(sql: Reads, directory: string, id: AccountId): Promise<AccountRecord | undefined> {
   const row = await sql.get<AccountRow>(FIND, directory, id)
   return row && toAccount(row)
 }
@@ -129,7 +129,7 @@ async function findByThumbprint(sql: Reads, directory: string, thumbprint: strin
   return row && toAccount(row)
 }
 
-function toParams(account: AccountRecord) {
+export function accountParams(account: AccountRecord) {
   return [
     account.id,
     account.directory,

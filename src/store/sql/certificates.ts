@@ -172,7 +172,7 @@ export function createCertificateStore(database: Database): CertificateStore {
       return rows.map(({ issuer_id }) => issuer_id)
     },
 
-    find: (issuerId, serial) => find(database, { issuerId, serial }),
+    find: (issuerId, serial) => findCertificate(database, { issuerId, serial }),
 
     async findBySerial(serial) {
       return (await database.all<CertificateRow>(FIND_BY_SERIAL, serial)).map(toCertificate)
@@ -186,7 +186,7 @@ export function createCertificateStore(database: Database): CertificateStore {
     revoke: (key, { now, reason, raiseToKeyCompromise, audit }) =>
       database.write(async (sql) => {
         lockRows(sql, 'update', THE_CERTIFICATE, key.issuerId, key.serial)
-        const before = await find(sql, key)
+        const before = await findCertificate(sql, key)
         if (before?.issuedAt === undefined) return { outcome: 'unknown' }
         const raises = raiseToKeyCompromise && reason === KEY_COMPROMISE
         if (before.revokedAt !== undefined && !(raises && before.revocationReason !== KEY_COMPROMISE)) {
@@ -198,7 +198,7 @@ export function createCertificateStore(database: Database): CertificateStore {
           before.revokedAt === undefined
             ? await sql.run(REVOKE, at, reason, sequence, at, key.issuerId, key.serial)
             : await sql.run(RAISE, sequence, at, key.issuerId, key.serial)
-        const certificate = await find(sql, key)
+        const certificate = await findCertificate(sql, key)
         if (changes !== 1 || certificate === undefined)
           throw new Error(`certificate ${key.serial} changed while it was revoked`)
         if (reason === KEY_COMPROMISE) await blockKey(sql, before.spkiSha256, { now, reason: 'keyCompromise' })
@@ -227,7 +227,7 @@ function damaged(row: CertificateRow, error: StoreError): DamagedReservation {
   }
 }
 
-async function find(sql: Reads, { issuerId, serial }: Key): Promise<CertificateRecord | undefined> {
+export async function findCertificate(sql: Reads, { issuerId, serial }: Key): Promise<CertificateRecord | undefined> {
   const row = await sql.get<CertificateRow>(FIND, issuerId, serial)
   return row && toCertificate(row)
 }

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { CrlRecord, RevocationReason, RevokedEntry } from '../records.ts'
 import type { CrlStore } from '../store.ts'
 import { appendAudit } from './audit.ts'
-import type { Database, Sql } from './database.ts'
+import type { Database, Reads, Sql } from './database.ts'
 import { digest, intactBytes, toDate } from './encoding.ts'
 
 /** 20 octets, the most that a CRL number may have (RFC 5280 §5.2.3), hold 48 decimal digits with the top bit clear. */
@@ -30,6 +30,8 @@ const PENDING_SINCE = `
   WHERE issuer_id = ? AND revocation_sequence > COALESCE(
     (SELECT covered_sequence FROM crl_state WHERE crl_state.issuer_id = certificates.issuer_id), 0)`
 
+const LAST_NUMBER = 'SELECT last_number FROM crl_state WHERE issuer_id = ?'
+
 const SEQUENCE = 'SELECT revocation_sequence FROM crl_state WHERE issuer_id = ?'
 
 // Left out only when ended by now, and after having been on a CRL that was issued after that end (KF-D01, KF-D02). By
@@ -54,6 +56,9 @@ const LEASE = `
 const ADVANCE = `
   UPDATE crl_state SET last_number = ?, covered_sequence = ?, last_this_update = ?, lease_owner = NULL, lease_until = 0
   WHERE issuer_id = ? AND last_number < ? AND covered_sequence <= ? AND revocation_sequence >= ?`
+
+const RAISE_NUMBER = `
+  UPDATE crl_state SET last_number = ?, lease_owner = NULL, lease_until = 0 WHERE issuer_id = ? AND last_number < ?`
 
 const INSERT = `
   INSERT INTO crls (issuer_id, number, this_update, next_update, crl_der, crl_sha256) VALUES (?, ?, ?, ?, ?, ?)`
@@ -81,12 +86,25 @@ export async function nextRevocation(sql: Sql, issuerId: string): Promise<number
   return row.revocation_sequence
 }
 
+export async function lastCrlNumber(sql: Reads, issuerId: string): Promise<bigint | undefined> {
+  const row = await sql.get<{ last_number: string }>(LAST_NUMBER, issuerId)
+  return row === undefined || row.last_number === '' ? undefined : BigInt(row.last_number)
+}
+
+/** Sees to it that the next list has a greater number than this; a lower one than the last changes nothing. */
+export async function raiseCrlNumber(sql: Sql, issuerId: string, number: bigint): Promise<void> {
+  await sql.run(NEW_STATE, issuerId)
+  await sql.run(RAISE_NUMBER, renderNumber(number), issuerId, renderNumber(number))
+}
+
 export function createCrlStore(database: Database): CrlStore {
   return {
     async latest(issuerId) {
       const row = await database.get<CrlRow>(LATEST, issuerId)
       return row && toCrl(row)
     },
+
+    lastNumber: (issuerId) => lastCrlNumber(database, issuerId),
 
     async pendingSince(issuerId) {
       const since = (await database.get<{ since: number | null }>(PENDING_SINCE, issuerId))?.since

@@ -2,7 +2,7 @@ import type { AccountId, EabKeyId } from '../../lib/ids.ts'
 import type { AccountRecord, EabKeyRecord } from '../records.ts'
 import type { EabKeyStore } from '../store.ts'
 import { appendAudit } from './audit.ts'
-import type { Database, Sql } from './database.ts'
+import type { Database, Reads, Sql } from './database.ts'
 import { type Mutable, toBuffer, toDate, toMs } from './encoding.ts'
 
 interface EabKeyRow {
@@ -46,6 +46,11 @@ export async function spendEabKey(
   return changes === 1
 }
 
+export async function findEabKey(sql: Reads, id: EabKeyId): Promise<EabKeyRecord | undefined> {
+  const row = await sql.get<EabKeyRow>(FIND, id)
+  return row && toEabKey(row)
+}
+
 export function createEabKeyStore(database: Database): EabKeyStore {
   return {
     create: (key, audit) =>
@@ -66,10 +71,7 @@ export function createEabKeyStore(database: Database): EabKeyStore {
         await appendAudit(sql, audit)
       }),
 
-    async find(id) {
-      const row = await database.get<EabKeyRow>(FIND, id)
-      return row && toEabKey(row)
-    },
+    find: (id) => findEabKey(database, id),
 
     async list(directory) {
       const rows =

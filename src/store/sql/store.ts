@@ -11,9 +11,11 @@ import { createClockStore, noteInstant } from './clock.ts'
 import { createCrlStore } from './crls.ts'
 import type { Database } from './database.ts'
 import { createEabKeyStore } from './eab-keys.ts'
+import { createHistoryStore } from './history.ts'
 import { createLimitStore } from './limits.ts'
 import { createNonceStore } from './nonces.ts'
 import { createOrderStore } from './orders.ts'
+import { createRecoveryStore } from './recovery.ts'
 import { createRetentionStore } from './retention.ts'
 import { createSecretStore } from './secrets.ts'
 import { createValidationJobStore } from './validation-jobs.ts'
@@ -60,6 +62,8 @@ export function createSqlStore(engine: Database, options: SqlStoreOptions): Stor
     retention: createRetentionStore(database),
     instances,
     clock: instants,
+    history: createHistoryStore(database, log),
+    recovery: createRecoveryStore(database),
 
     async ping() {
       const now = clock.now()
