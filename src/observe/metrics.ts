@@ -27,6 +27,8 @@ export const COUNTERS = {
   chancery_store_commits_unknown_total: { help: 'Commits whose outcome the server did not tell', labels: [] },
   chancery_store_connections_failed_total: { help: 'Times that no connection to the database was had', labels: [] },
   chancery_rows_deleted_total: { help: 'Rows deleted by retention', labels: [] },
+  chancery_issuance_log_records_total: { help: 'Records written to the issuance log', labels: [] },
+  chancery_backups_total: { help: 'Scheduled backups', labels: ['outcome'] },
 } as const
 
 export const HISTOGRAMS = {
@@ -47,6 +49,8 @@ export const GAUGES = {
     help: 'How late the event loop was since the last scrape, by quantile',
     labels: ['quantile'],
   },
+  chancery_backup_last_success_timestamp_seconds: { help: 'End of the last scheduled backup', labels: [] },
+  chancery_store_restore_epoch: { help: 'How often the database was restored', labels: [] },
   chancery_store_rows: { help: 'Rows per table', labels: ['table'] },
 } as const
 
