@@ -7,7 +7,9 @@ import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Store } from '../store/store.ts'
 import type { Background } from './background.ts'
+import { scheduleBackups } from './backup-schedule.ts'
 import { createExpiryWatch, type WatchedCertificate } from './expiry.ts'
+import type { Home } from './home.ts'
 import { createRetention } from './retention.ts'
 import type { ServerCertificate } from './server-certificate.ts'
 import { StartError } from './start-error.ts'
@@ -19,6 +21,8 @@ const INSTANCE_BEAT = 15
 const CLOCK_NOTE_SECONDS = 30
 
 export interface ChoreDeps {
+  readonly home: Home
+  readonly version: string
   readonly config: ResolvedConfig
   readonly store: Store
   readonly enrollment: Enrollment
@@ -63,6 +67,7 @@ export function startChores(deps: ChoreDeps): void {
     for (const [table, rows] of Object.entries(await store.retention.counts()))
       metrics.set('chancery_store_rows', rows, { table })
   })
+  scheduleBackups(deps)
   keepServerCertificate(deps)
   if (config.chaos.badNoncePercent > 0 || config.chaos.validationDelay > 0) {
     background.every('chaos', MINUTE, () =>

@@ -57,6 +57,15 @@ export function homeAt(path: string): Home {
 /** The state folder cannot be used as it stands; the message says what to do about it. */
 export class HomeError extends Error {}
 
+/** The folder in which a restore that was decided waits to be finished. */
+export const RESTORE_READY = 'restore.ready'
+
+/** @throws {HomeError} while a restore waits to be finished: until then files of before and after stand side by side */
+export async function refuseHalfRestored(path: string): Promise<void> {
+  if (await exists(join(path, RESTORE_READY)))
+    throw new HomeError(`${path}: a restore was cut short; end it with: chancery restore --finish`)
+}
+
 /**
  * Makes the state folder and its folders for keys, each for its owner alone (0700).
  *
@@ -64,6 +73,7 @@ export class HomeError extends Error {}
  */
 export async function openHome(path: string): Promise<Home> {
   const home = homeAt(path)
+  await refuseHalfRestored(path)
   for (const folder of [home.path, home.keysFolder]) {
     try {
       await mkdir(folder, { recursive: true, mode: 0o700 })

@@ -25,6 +25,7 @@ import { startChores } from './chores.ts'
 import { constraintGaps } from './constraint-gaps.ts'
 import { buildDirectories, policyChooser } from './directories.ts'
 import { ensureAuthority } from './first-start.ts'
+import { openHistory } from './history.ts'
 import { type Home, openHome } from './home.ts'
 import { loadIssuers, withSigningDeadline } from './issuers.ts'
 import { findMissingIssuers } from './missing-issuers.ts'
@@ -45,6 +46,8 @@ export interface StartOptions {
   readonly log: Logger
   readonly clock?: Clock
   readonly random?: Random
+  /** Of this program; stands in the backups that the server makes. */
+  readonly version?: string
 }
 
 export interface BoundAddress {
@@ -85,8 +88,12 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
   const metrics = createMetrics()
   cleanup.defer(() => metrics.close())
   // The lock of a SQLite store is the lock of the state folder: one server, one first start.
-  const store = await openStore(config.database, { clock, random, log, metrics, serves: true })
-  cleanup.defer(() => store.close())
+  const opened = await openStore(config.database, { clock, random, log, metrics, serves: true })
+  cleanup.defer(() => opened.close())
+  // Before anything is written: an older copy of the database would use numbers again and revive what ended.
+  const history = await openHistory(opened, config, { clock, random, log, metrics })
+  cleanup.defer(() => history.stop())
+  const { store } = history
   const noOthers = await store.takeOver()
 
   const passphrase = await readPassphrase(config.keys.passphraseFile)
@@ -211,7 +218,10 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     'admin',
     adminRoutes({
       metrics,
-      checks: readinessChecks({ store, issuers: () => [...issuers.values()], publisher, clock, clockGuard }),
+      checks: [
+        ...readinessChecks({ store, issuers: () => [...issuers.values()], publisher, clock, clockGuard }),
+        ...history.checks,
+      ],
     }),
   )
   const listeners = { acme: acmeListener, public: plainListener('public', files), admin: adminListener }
@@ -231,8 +241,11 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
   const addresses = { acme: await listen('acme'), public: await listen('public'), admin: await listen('admin') }
   validation.start()
   publisher.start()
+  history.start(background)
   startChores({
     ...common,
+    home,
+    version: options.version ?? 'unknown',
     config,
     enrollment,
     noOthers,

@@ -19,8 +19,15 @@ export interface CommandContext {
   readonly words: readonly string[]
   /** Absolute path of the state folder: `CHANCERY_HOME`, else `./chancery-home`. */
   readonly homePath: string
-  /** Reads the configuration as `--config` and `--set` ask. @throws {ConfigError} */
-  config(): Promise<ResolvedConfig>
+  /**
+   * Reads the configuration as `--config` and `--set` ask.
+   *
+   * @param instead the file to read where there is no `--config`; default: `chancery.yaml` in the state folder
+   * @throws {ConfigError}
+   */
+  config(instead?: string): Promise<ResolvedConfig>
+  /** An absolute path from one that the user gave. */
+  path(given: string): string
   /** A line for the user on standard output. */
   out(line: string): void
   /** A line for the user on standard error. */

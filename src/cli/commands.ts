@@ -53,6 +53,26 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./clock-accept.ts')).command,
   },
   {
+    name: 'backup',
+    summary: 'make a backup of database, configuration and online keys, while the server runs',
+    load: async () => (await import('./backup.ts')).command,
+  },
+  {
+    name: 'backup verify',
+    summary: 'check that a backup is whole and unchanged',
+    load: async () => (await import('./backup-verify.ts')).command,
+  },
+  {
+    name: 'restore',
+    summary: 'put a backup back so that nothing is used twice, and say what was lost',
+    load: async () => (await import('./restore.ts')).command,
+  },
+  {
+    name: 'certificates import',
+    summary: 'make certificates known that the database lacks, so that they can be found and revoked',
+    load: async () => (await import('./certificates-import.ts')).command,
+  },
+  {
     name: 'config show',
     summary: 'print the configuration in effect: the file, --set, and every default',
     load: async () => (await import('./config-show.ts')).command,

@@ -5,6 +5,8 @@ import { ConfigError } from '../config/config-error.ts'
 import { IssuanceError } from '../issuance/issuance-error.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Random, systemRandom } from '../lib/random.ts'
+import { LogError } from '../recovery/log-error.ts'
+import { BackupError } from '../recovery/manifest.ts'
 import { SignerError } from '../signer/signer.ts'
 import { StoreError } from '../store/store.ts'
 import { findCommand, parseArguments } from './arguments.ts'
@@ -49,15 +51,16 @@ export async function runCli(argv: readonly string[], around: CliSurroundings): 
       on: (flag) => flags.has(flag),
       words,
       homePath,
-      config: async () => {
+      config: async (instead) => {
         const { readConfig } = await import('../config/read.ts')
-        const file = flags.get('config')?.[0]
+        const file = flags.get('config')?.[0] ?? instead
         return readConfig({
           home: homePath,
           file: file === undefined ? undefined : resolve(around.cwd, file),
           set: flags.get('set'),
         })
       },
+      path: (given) => resolve(around.cwd, given),
       out: around.out,
       err: around.err,
       clock: around.clock ?? systemClock,
@@ -69,7 +72,16 @@ export async function runCli(argv: readonly string[], around: CliSurroundings): 
   }
 }
 
-const KNOWN_FAILURES = [CommandError, HomeError, StartError, SignerError, StoreError, IssuanceError]
+const KNOWN_FAILURES = [
+  CommandError,
+  HomeError,
+  StartError,
+  SignerError,
+  StoreError,
+  IssuanceError,
+  LogError,
+  BackupError,
+]
 
 /** Known failures in words; anything else with its stack, because then it is ours to repair. */
 function explainFailure(error: unknown, around: CliSurroundings): number {

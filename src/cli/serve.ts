@@ -5,6 +5,7 @@ import { type RunningChancery, startChancery } from '../app/start.ts'
 import { createLogger, type ProcessLogger } from '../observe/pino-logger.ts'
 import { type Command, type CommandContext, CommandError } from './command.ts'
 import { offlineAdvice } from './init.ts'
+import { chanceryVersion } from './version.ts'
 
 export const command: Command = {
   details:
@@ -23,6 +24,7 @@ export const command: Command = {
         log,
         clock: context.clock,
         random: context.random,
+        version: await chanceryVersion(),
       })
       await greet(context, server)
       const ended = await Promise.race([signal.first, server.failure, parentLost(context)])

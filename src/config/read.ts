@@ -138,6 +138,8 @@ function resolveConfig(config: Config, home: string, file: string | undefined): 
     ...config,
     ...addresses,
     database: databaseOf(config.store, home),
+    issuanceLog: { ...config.issuanceLog, path: resolve(home, config.issuanceLog.path) },
+    backup: { ...config.backup, directory: resolve(home, config.backup.directory) },
     keys: passphraseFile === undefined ? {} : { passphraseFile: resolve(home, passphraseFile) },
     policies: Object.fromEntries(
       Object.entries(config.policies).map(([name, policy]) => {

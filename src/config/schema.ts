@@ -257,6 +257,39 @@ export const configSchema = z.strictObject({
         .prefault({}),
     })
     .prefault({}),
+  issuanceLog: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe(
+          "keep the certificates' own log beside the database, with which a restore can say what the backup lacks; see `docs/backup.md`",
+        ),
+      path: z
+        .string()
+        .min(1)
+        .default('issued')
+        .describe('folder of the log, relative to the state folder; best on another disk or host than the database'),
+      delay: duration.default(1).describe('longest time from a commit to its being in the log'),
+      keep: duration
+        .default(35 * 86_400)
+        .describe(
+          'how long a file of the log is kept after everything in it has expired; longer than any backup that may be restored',
+        ),
+    })
+    .prefault({}),
+  backup: z
+    .strictObject({
+      every: duration.optional().describe('make a backup so often while the server runs; default: never by itself'),
+      directory: z
+        .string()
+        .min(1)
+        .default('backups')
+        .describe('where backups that the server makes go, relative to the state folder; best on another disk or host'),
+      keep: z.number().int().min(1).max(10_000).default(14).describe('how many of these are kept'),
+      withKeys: z.boolean().default(true).describe('whether they hold the online keys too, as these lie in `keys/`'),
+    })
+    .prefault({}),
   keys: z
     .strictObject({
       passphraseFile: z

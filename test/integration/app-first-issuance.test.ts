@@ -102,7 +102,10 @@ test('the admin listener has health, readiness and metrics, and nothing else', a
   assert.deepEqual(await (await fetch(`${admin}/healthz`)).json(), { status: 'ok' })
   const ready = await fetch(`${admin}/readyz`)
   assert.equal(ready.status, 200)
-  assert.deepEqual(await ready.json(), { status: 'ok', checks: { store: 'ok', clock: 'ok', issuers: 'ok', crl: 'ok' } })
+  assert.deepEqual(await ready.json(), {
+    status: 'ok',
+    checks: { store: 'ok', clock: 'ok', issuers: 'ok', crl: 'ok', 'issuance-log': 'ok' },
+  })
   const metrics = await (await fetch(`${admin}/metrics`)).text()
   assert.match(metrics, /^chancery_certificates_issued_total\{profile="server"\} 1$/m)
   assert.match(metrics, /^chancery_event_loop_delay_seconds\{quantile="0\.99"\} [\d.e-]+$/m)

@@ -8,6 +8,7 @@ import { directoryUrls } from '../../src/acme/urls.ts'
 import { createBackground } from '../../src/app/background.ts'
 import { startChores } from '../../src/app/chores.ts'
 import { buildDirectories, policyChooser } from '../../src/app/directories.ts'
+import { homeAt } from '../../src/app/home.ts'
 import type { ServerCertificate } from '../../src/app/server-certificate.ts'
 import { settingsOf } from '../../src/app/start.ts'
 import type { ResolvedConfig } from '../../src/config/read.ts'
@@ -203,6 +204,8 @@ export async function startServer(process: Process, parts: ServerParts): Promise
   publisher.start()
   startChores({
     ...common,
+    home: homeAt('/simulated'),
+    version: 'simulated',
     config,
     enrollment,
     issuers,
