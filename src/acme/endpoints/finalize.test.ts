@@ -271,6 +271,8 @@ test('KF-E09 while our clock cannot be trusted a finalize is 503 with Retry-Afte
   const by = await world.account()
   const { params } = await readyOrder(world, by)
   const { csr } = world.csr(['a.test'])
+  // The proof is older than the step, and so still counts.
+  await world.clock.advance(3 * 3_600_000)
   const now = world.clock.now()
   world.clock.setWall(new Date(now.getTime() - 3_600_000))
   const error = await world.refused(finalize, { by, params, payload: { csr } })
