@@ -8,8 +8,17 @@ import {
   startPostgres,
   TEST_SETTINGS,
 } from '../../../test/support/postgres-server.ts'
-import { RecordingLogger } from '../../../test/support/recorders.ts'
-import { accountRecord, auditEvent, certificateRecord, hours, later } from '../../../test/support/records.ts'
+import { RecordingLogger, RecordingMetrics } from '../../../test/support/recorders.ts'
+import {
+  accountRecord,
+  auditEvent,
+  authorizationRecord,
+  certificateRecord,
+  dnsName,
+  hours,
+  later,
+  orderRecord,
+} from '../../../test/support/records.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { initial } from '../migrations/0001-initial.ts'
 import { MIGRATIONS } from '../migrations/index.ts'
@@ -231,6 +240,31 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
     for (const serial of acknowledged) assert.ok(stored.has(serial), `${serial} was acknowledged and is lost`)
     assert.deepEqual([...refused], ['busy'], 'while it was away every write was told to come back')
     await store.ping()
+  })
+
+  test('what a busy account does at once waits in line, and nothing of it has to be begun again', async () => {
+    const database = await server.createDatabase()
+    const metrics = new RecordingMetrics()
+    const store = await open(database, { metrics })
+    const now = clock.now()
+    const account = accountRecord(now)
+    await createAccount(store, account)
+    const names = [dnsName('a.test')]
+    const place = async (): Promise<string> => {
+      const authorization = authorizationRecord(account, names[0] ?? dnsName(''), now)
+      return store.orders.create(orderRecord(account, names, now), {
+        authorizationIds: [authorization.id],
+        newAuthorizations: [authorization],
+        now,
+        audit: auditEvent(now, 'order.created'),
+      })
+    }
+    for (let round = 0; round < 3; round++) {
+      const outcomes = await Promise.all(Array.from({ length: 24 }, place))
+      assert.deepEqual(new Set(outcomes), new Set(['created']))
+    }
+    const retries = [...metrics.counts].filter(([name]) => name.startsWith('chancery_store_retries_total'))
+    assert.deepEqual(retries, [])
   })
 
   test('KF-E16 eight servers that start at once on an empty database apply each step once', async () => {
