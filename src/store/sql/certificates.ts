@@ -5,6 +5,7 @@ import { noteUse } from './account-use.ts'
 import { appendAudit } from './audit.ts'
 import { HAS_VALIDATED_BY, LIVE } from './authorization-rows.ts'
 import { blockKey } from './blocked-keys.ts'
+import { BY_ISSUER } from './by-issuer.ts'
 import {
   CERTIFICATE_COLUMNS,
   type CertificateRow,
@@ -63,15 +64,6 @@ const LIST_ISSUERS = `
   ) ORDER BY s.issuer_id`
 
 const FIND = `SELECT ${CERTIFICATE_COLUMNS} FROM certificates WHERE issuer_id = ? AND serial = ?`
-
-// Steps from issuer to issuer through the key (issuer_id, serial). They are few, and so no index has serials alone.
-const BY_ISSUER = `
-  WITH RECURSIVE by_issuer (id) AS (
-    SELECT MIN(issuer_id) FROM certificates
-    UNION ALL
-    SELECT (SELECT MIN(issuer_id) FROM certificates WHERE issuer_id > by_issuer.id) FROM by_issuer
-    WHERE by_issuer.id IS NOT NULL
-  )`
 
 const FIND_BY_SERIAL = `${BY_ISSUER}
   SELECT ${CERTIFICATE_COLUMNS} FROM by_issuer JOIN certificates ON issuer_id = by_issuer.id AND serial = ?

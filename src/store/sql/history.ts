@@ -5,6 +5,7 @@ import type { Change, EventMark, HistoryStore, Lineage, LoggedCertificate } from
 import type { ProfileSnapshot, RevocationReason } from '../records.ts'
 import { StoreError } from '../store.ts'
 import { findAccount } from './accounts.ts'
+import { BY_ISSUER } from './by-issuer.ts'
 import type { CertificateRow } from './certificate-rows.ts'
 import type { Database, Reads } from './database.ts'
 import { findEabKey } from './eab-keys.ts'
@@ -43,13 +44,14 @@ const CHANGES = `
   FROM audit_events WHERE id > ? AND id <= ? AND event IN (${FOLLOWED}) ORDER BY id`
 
 // By serial alone: two issuers with one serial would both be told of twice, which does no harm.
-const ISSUED = `
+const ISSUED = `${BY_ISSUER}
   SELECT issuer_id, order_id, account_id, directory, identifiers, profile, not_after, reserved_at, issued_at,
     certificate_der, certificate_sha256
-  FROM certificates WHERE serial = ? AND issued_at IS NOT NULL`
+  FROM by_issuer JOIN certificates ON issuer_id = by_issuer.id AND serial = ? WHERE issued_at IS NOT NULL`
 
-const REVOKED = `
-  SELECT issuer_id, revoked_at, revocation_reason FROM certificates WHERE serial = ? AND revoked_at IS NOT NULL`
+const REVOKED = `${BY_ISSUER}
+  SELECT issuer_id, revoked_at, revocation_reason
+  FROM by_issuer JOIN certificates ON issuer_id = by_issuer.id AND serial = ? WHERE revoked_at IS NOT NULL`
 
 const NEWEST_POSSIBLE = Number.MAX_SAFE_INTEGER
 
