@@ -130,17 +130,33 @@ export function ordersContract(withStore: WithStore): void {
       const place = () =>
         store.orders.create(order, { authorizationIds: [fresh.id], newAuthorizations: [fresh], now, audit })
       const error = problem('ended')
-      // Together, in one batch: whoever comes second sees the first.
-      const [, outcome] = await Promise.all([
-        store.accounts.deactivate(account.directory, account.id, { now, error, audit: auditEvent(now, 'x') }),
-        place(),
-      ])
-      assert.equal(outcome, 'account-ended')
+      await store.accounts.deactivate(account.directory, account.id, { now, error, audit: auditEvent(now, 'x') })
+      assert.equal(await place(), 'account-ended')
       assert.equal(await store.authorizations.create(fresh, audit), 'account-ended')
       const counts = await store.retention.counts()
       assert.deepEqual([counts['orders'], counts['authorizations']], [0, 0])
       assert.deepEqual(await eventNames(store, order.id), [])
       assert.equal((await store.accounts.find(account.directory, account.id))?.id, account.id)
+    }))
+
+  test('KF-B24 an order placed while its account ends: there is none, or it has failed', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      for (let round = 0; round < 20; round++) {
+        const account = await createAccount(store, now)
+        const order = orderRecord(account, [dnsName('a.test')], now)
+        const fresh = authorizationRecord(account, dnsName('a.test'), now)
+        const audit = auditEvent(now, 'x')
+        const deactivate = () =>
+          store.accounts.deactivate(account.directory, account.id, { now, error: problem('ended'), audit })
+        const place = () =>
+          store.orders.create(order, { authorizationIds: [fresh.id], newAuthorizations: [fresh], now, audit })
+        const [first, second] = round % 2 === 0 ? [deactivate, place] : [place, deactivate]
+        const outcomes = await Promise.all([first(), second()])
+        const found = await store.orders.get(order.id)
+        if (outcomes.includes('account-ended')) assert.equal(found, undefined)
+        else assert.deepEqual(found?.order.failedAt, now)
+      }
     }))
 
   test('KF-A06 an order cannot be linked to a proof of something else, nor to fewer than it names', () =>
