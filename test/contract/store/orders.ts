@@ -136,7 +136,34 @@ export function ordersContract(withStore: WithStore): void {
       const counts = await store.retention.counts()
       assert.deepEqual([counts['orders'], counts['authorizations']], [0, 0])
       assert.deepEqual(await eventNames(store, order.id), [])
-      assert.equal((await store.accounts.find(account.directory, account.id))?.id, account.id)
+    }))
+
+  test('KF-B24 KF-E06 an order that races with the end of its account is not placed, or fails with it', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      for (let round = 0; round < 20; round++) {
+        const account = await createAccount(store, now)
+        const orders = times(3, (i) => orderRecord(account, [dnsName(`${i}.test`)], now))
+        const end = () =>
+          store.accounts.deactivate(account.directory, account.id, {
+            now,
+            error: problem('ended'),
+            audit: auditEvent(now, 'x'),
+          })
+        const place = async (order: (typeof orders)[number]) => {
+          const fresh = authorizationRecord(account, order.identifiers[0] ?? assert.fail(), now)
+          const links = { authorizationIds: [fresh.id], newAuthorizations: [fresh], now, audit: auditEvent(now, 'x') }
+          return store.orders.create(order, links)
+        }
+        const [first, second, third] = orders
+        assert.ok(first && second && third)
+        await Promise.all([place(first), end(), place(second), place(third)])
+        for (const { id } of orders) {
+          const found = await store.orders.get(id)
+          if (found !== undefined)
+            assert.ok(found.order.failedAt, `an order of an ended account is open: round ${round}`)
+        }
+      }
     }))
 
   test('KF-B24 an order placed while its account ends: there is none, or it has failed', () =>
