@@ -1,27 +1,30 @@
-import type { ChildProcess } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { runCli } from '../../../src/cli/run.ts'
-import { type SpawnedChancery, spawnChancery } from '../../support/chancery.ts'
+import type { SpawnedChancery } from '../../support/chancery.ts'
 import { type HttpTarget, startHttpTarget } from '../../support/http-target.ts'
 import { Auditor } from './auditor.ts'
 import { Choices } from './choices.ts'
 import { watchCrl } from './crl-watch.ts'
+import { makeEabKeys } from './eab-desk.ts'
 import { type Eyes, sqliteEyes } from './eyes.ts'
 import { Gate, type Life } from './gate.ts'
+import { type Ground, SQLITE } from './ground.ts'
 import { drawKill, type KillKind, type KillPlan } from './kill-plan.ts'
 import { verifyAll } from './openssl.ts'
 import { pause } from './patient-client.ts'
 import { OutsideRecord, type Violation } from './record.ts'
+import { listNamesRevoked, openReservationsEnd } from './settle.ts'
 import { Signatures } from './signatures.ts'
+import { spawnDoomed } from './spawn-doomed.ts'
 import { checkCertificates, checkRules, checkSignatures } from './store-checks.ts'
 import { type EabKey, Visit } from './visit.ts'
 
 export interface CampaignOptions {
   readonly kills: number
   readonly seed: string
+  /** Default: SQLite. It is closed at the end. */
+  readonly ground?: Ground
   /** The longest that a life may last, drawn evenly below it. */
   readonly secondsPerLife: number
   /** Clients at the same time. */
@@ -34,6 +37,8 @@ export interface CampaignOptions {
   readonly listWithinMs?: number
   /** The end of each life instead of a drawn one. */
   readonly plan?: (life: number) => KillPlan
+  /** How far ahead the clock of the last life is, so that the leases of the dead end at once (default: not at all). */
+  readonly lastOffsetMs?: number
   /** Ends the killing before its time. */
   readonly isEnough?: () => boolean
   /** Called between the lives, when no server runs: tests of the harness itself do damage here. */
@@ -60,7 +65,6 @@ export interface CampaignResult {
   readonly folder: string
 }
 
-const HOOK = fileURLToPath(new URL('../../support/kill-at.ts', import.meta.url))
 const LOG_FACTOR = 60
 /** The whole store is looked over after so many lives. */
 const RULES_EVERY = 40
@@ -77,6 +81,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
     return await campaign.run()
   } finally {
     await target.close()
+    await options.ground?.close()
   }
 }
 
@@ -86,7 +91,9 @@ class Campaign {
   readonly #options: CampaignOptions
   readonly #target: HttpTarget
   readonly #folder: string
-  readonly #home: string
+  readonly #ground: Ground
+  /** The state folder of each server. */
+  readonly #homes: readonly string[]
   readonly #record: OutsideRecord
   readonly #signatures: Signatures
   readonly #gate = new Gate()
@@ -98,14 +105,17 @@ class Campaign {
   #isOver = false
   #visitCount = 0
   #stops = 0
+  #lives = 0
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: CampaignOptions, target: HttpTarget, folder: string) {
     this.#options = options
     this.#target = target
     this.#folder = folder
-    this.#home = join(folder, 'home')
+    this.#ground = options.ground ?? SQLITE
+    this.#homes = Array.from({ length: this.#ground.replicas }, (_, number) => join(folder, `home-${number}`))
     this.#record = new OutsideRecord(join(folder, 'record.jsonl'))
-    this.#signatures = new Signatures(signedFileOf(this.#home))
+    this.#signatures = new Signatures(this.#homes.map(signedFileOf))
     this.#choices = new Choices(options.seed, 'lives')
   }
 
@@ -118,22 +128,14 @@ class Campaign {
     })
     const isOver = (): boolean => this.#isOver
     const crowd = Array.from({ length: this.#options.clients }, () => this.#client())
-    const watchers = [auditor.run(isOver), watchCrl({ gate: this.#gate, record: this.#record }, isOver)]
+    const watchers = [
+      auditor.run(isOver),
+      watchCrl({ gate: this.#gate, record: this.#record, replicas: this.#ground.replicas }, isOver),
+    ]
     let verifiedBy = 'nobody'
     try {
-      const { kills, isEnough = () => false } = this.#options
-      for (let life = 1; this.#killed < kills && !isEnough(); life++) {
-        this.#record.life = life
-        const drawn = drawKill(this.#choices, { life, secondsPerLife: this.#options.secondsPerLife })
-        await this.#live(life, this.#options.plan?.(life) ?? drawn)
-        await this.#options.betweenLives?.({
-          life,
-          home: this.#home,
-          signedFile: signedFileOf(this.#home),
-          record: this.#record,
-        })
-        if (life % 10 === 0) this.#options.say?.(this.#progress(begun))
-      }
+      await this.#prepare()
+      await Promise.all(this.#homes.map((home) => this.#killAgainAndAgain(home, begun)))
       verifiedBy = await this.#end({ auditor, crowd, watchers })
     } catch (error) {
       this.#record.violation('starts', (error as Error).stack ?? String(error))
@@ -149,7 +151,11 @@ class Campaign {
     return {
       seed: this.#options.seed,
       kills: this.#kills,
-      acknowledged: this.#acknowledged(),
+      acknowledged: {
+        ...this.#record.tally(),
+        'stops in good order between the kills': this.#stops,
+        'leaf signatures made': this.#signatures.count,
+      },
       looks: auditor.looks,
       seconds: (performance.now() - begun) / 1000,
       verifiedBy,
@@ -158,22 +164,61 @@ class Campaign {
     }
   }
 
+  /** Several servers of one CA have its keys, so one makes them and the others get them (docs/postgresql.md). */
+  async #prepare(): Promise<void> {
+    const [first = '', ...others] = this.#homes
+    if (others.length === 0) return
+    const server = await this.#spawn(first, undefined)
+    await server?.stop()
+    const own = [
+      join(first, 'offline'),
+      join(first, 'tls.pem'),
+      join(first, 'keys', 'tls.key.pem'),
+      signedFileOf(first),
+    ]
+    for (const home of others) await cp(first, home, { recursive: true, filter: (path) => !own.includes(path) })
+  }
+
+  async #killAgainAndAgain(home: string, begun: number): Promise<void> {
+    const { kills, isEnough = () => false, secondsPerLife, plan, betweenLives } = this.#options
+    const { weights } = this.#ground
+    while (this.#killed < kills && !isEnough()) {
+      const life = ++this.#lives
+      this.#record.life = life
+      const drawn = drawKill(this.#choices, { life, secondsPerLife, weights })
+      await this.#live(home, life, plan?.(life) ?? drawn)
+      await betweenLives?.({ life, home, signedFile: signedFileOf(home), record: this.#record })
+      if (life % 10 === 0) this.#options.say?.(this.#progress(begun))
+    }
+  }
+
   /** One life: a start, load, and the end that was drawn for it. */
-  async #live(life: number, plan: KillPlan): Promise<void> {
+  async #live(home: string, life: number, plan: KillPlan): Promise<void> {
     if (plan.kind === 'first-start' || plan.kind === 'first-commits') return this.#firstStart(plan)
     const place = 'place' in plan ? plan.place : undefined
-    const server = await this.#spawn(this.#home, plan, place)
+    const started = await this.#alone(async () => {
+      const server = await this.#spawn(home, plan, place)
+      if (server === undefined) return undefined
+      const ended = this.#open(life, server)
+      await this.#look(life)
+      await this.#stockEabKeys(home)
+      return { server, ended }
+    })
     // It died while it started, as it was to.
-    if (server === undefined) return this.#count(plan.kind)
-    const ended = this.#open(life, server)
-    await this.#look(life)
-    await this.#stockEabKeys()
+    if (started === undefined) return this.#count(plan.kind)
+    const { server, ended } = started
     switch (plan.kind) {
       case 'time':
         await Promise.race([ended, pause(plan.afterMs)])
         break
       case 'start':
         await ended
+        break
+      case 'database':
+        await Promise.race([ended, pause(plan.afterMs)])
+        await this.#alone(async () => this.#ground.crash?.())
+        this.#count('database')
+        await Promise.race([ended, pause(plan.thenMs)])
         break
       case 'stop':
         await Promise.race([ended, pause(plan.afterMs)])
@@ -191,34 +236,21 @@ class Campaign {
     if (how.signal !== 'SIGKILL' && !stoppedInTime)
       this.#record.violation('stays-up', `the server ended by itself: ${how.code} ${how.signal}\n${server.stderr()}`)
     if (stoppedInTime) this.#stops++
-    else this.#count(wasAlive && 'place' in plan ? 'time' : plan.kind)
+    else this.#count(plan.kind === 'database' || (wasAlive && 'place' in plan) ? 'time' : plan.kind)
     const crash = /"event":"process\.(uncaught_exception|unhandled_rejection)".*/.exec(server.stdout())
     if (crash !== null) this.#record.violation('stays-up', crash[0])
   }
 
-  /** Starts a server that may not live to be ready; undefined when it did not. */
-  async #spawn(home: string, plan: KillPlan | undefined, place?: string): Promise<SpawnedChancery | undefined> {
-    let child: ChildProcess | undefined
-    try {
-      return await spawnChancery({
-        home,
-        set: this.#settings(),
-        env: {
-          NODE_OPTIONS: `--import=${HOOK}`,
-          CHANCERY_TEST_LOG_FACTOR: String(this.#options.logFactor ?? LOG_FACTOR),
-          CHANCERY_TEST_SIGNED: signedFileOf(home),
-          ...(place === undefined ? {} : { CHANCERY_TEST_KILL: place }),
-        },
-        onSpawn: (spawned) => {
-          child = spawned
-          if (plan?.kind === 'start' || plan?.kind === 'first-start')
-            setTimeout(() => spawned.kill('SIGKILL'), plan.afterMs)
-        },
-      })
-    } catch (error) {
-      if (child?.signalCode === 'SIGKILL') return undefined
-      throw error
-    }
+  #spawn(home: string, plan: KillPlan | undefined, place?: string): Promise<SpawnedChancery | undefined> {
+    return spawnDoomed({
+      home,
+      plan,
+      place,
+      settings: this.#settings(),
+      signedFile: signedFileOf(home),
+      logFactor: this.#options.logFactor ?? LOG_FACTOR,
+      clockOffsetMs: this.#isClosing ? (this.#options.lastOffsetMs ?? 0) : 0,
+    })
   }
 
   /** A first start is killed, and the next one must find its way from whatever is there. */
@@ -232,12 +264,19 @@ class Campaign {
     await server?.stop('SIGKILL')
     const eyes = sqliteEyes(join(home, 'chancery.db'))
     try {
-      await checkSignatures(eyes, this.#record, new Signatures(signedFileOf(home)))
+      await checkSignatures(eyes, this.#record, new Signatures([signedFileOf(home)]))
       await checkRules(eyes, this.#record, 'always')
     } finally {
       await eyes.close()
     }
     await rm(home, { recursive: true, force: true })
+  }
+
+  /** Starts, and crashes of the database, one after the other: a start without a database is no start. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(work)
+    this.#turn = mine.catch(() => undefined)
+    return mine
   }
 
   #open(number: number, server: SpawnedChancery): Promise<void> {
@@ -259,7 +298,7 @@ class Campaign {
   }
 
   async #withEyes(look: (eyes: Eyes) => Promise<void>): Promise<void> {
-    const eyes = sqliteEyes(join(this.#home, 'chancery.db'))
+    const eyes = await this.#ground.eyes(this.#homes[0] ?? '')
     try {
       await look(eyes)
     } finally {
@@ -276,15 +315,15 @@ class Campaign {
     this.#isClosing = true
     this.#record.life++
     this.#options.say?.(`no more kills; ${this.#visits.size} clients come to their end`)
-    const server = await this.#spawn(this.#home, undefined)
+    const server = await this.#spawn(this.#homes[0] ?? '', undefined)
     if (server === undefined) throw new Error('the last start was killed by nobody of ours')
     const ended = this.#open(this.#record.life, server)
     try {
       const drained = Promise.all([...parts.crowd, ...this.#visits]).then(() => true)
       if (!(await Promise.race([drained, pause(DRAIN_MS).then(() => false)])))
         this.#record.violation('order-ends', `${this.#visits.size} clients still wait after ${DRAIN_MS / 1000} s`)
-      await this.#waitForEnds()
-      await this.#waitForList()
+      await openReservationsEnd((look) => this.#withEyes(look), DRAIN_MS)
+      await listNamesRevoked(this.#record, this.#options.listWithinMs ?? 20_000)
       this.#isOver = true
       await Promise.all(parts.watchers)
       this.#options.say?.('the sweep over everything')
@@ -300,32 +339,6 @@ class Campaign {
       await checkCertificates(eyes, this.#record)
     })
     return verifyAll(this.#record, { rootPem: server.rootPem, folder: this.#folder })
-  }
-
-  /** What nobody waits for is taken up by the server itself: reservations whose client does not know of them. */
-  async #waitForEnds(): Promise<void> {
-    const open = 'SELECT COUNT(*) AS open FROM certificates WHERE issued_at IS NULL AND abandoned_at IS NULL'
-    const until = performance.now() + DRAIN_MS
-    for (let left = 1; left > 0 && performance.now() < until; ) {
-      await this.#withEyes(async (eyes) => {
-        left = Number((await eyes.rows(open))[0]?.['open'] ?? 0)
-      })
-      if (left > 0) await pause(500)
-    }
-  }
-
-  async #waitForList(): Promise<void> {
-    const missing = (): string[] =>
-      this.#record.revoked
-        .filter((one) => this.#record.listed.get(one.serial) !== one.revokedFor)
-        .map(({ serial }) => serial)
-    const until = performance.now() + (this.#options.listWithinMs ?? 20_000)
-    while (missing().length > 0 && performance.now() < until) await pause(200)
-    for (const serial of missing())
-      this.#record.violation(
-        'revocation',
-        `${serial} was revoked, and the newest list says ${this.#record.listed.get(serial) ?? 'nothing'}`,
-      )
   }
 
   /** One place in the crowd: one visit after the other, not waiting for those that a crash holds up. */
@@ -356,27 +369,12 @@ class Campaign {
     })
   }
 
-  /** As an operator does it, by the command beside the running server. */
-  async #stockEabKeys(): Promise<void> {
+  async #stockEabKeys(home: string): Promise<void> {
     if (this.#eabKeys.length > 0) return
-    for (let left = EAB_KEYS; left > 0; left--) {
-      const lines: string[] = []
-      const around = {
-        env: { CHANCERY_HOME: this.#home },
-        cwd: this.#folder,
-        out: (line: string) => void lines.push(line),
-        err: (line: string) => void lines.push(line),
-      }
-      const settings = this.#settings().flatMap((text) => ['--set', text])
-      const code = await runCli(['eab', 'create', '--directory', 'bound', ...settings], around)
-      const text = lines.join('\n')
-      const id = /Key id: +(\S+)/.exec(text)?.[1]
-      const macKey = /MAC key: +(\S+)/.exec(text)?.[1]
-      if (code !== 0 || id === undefined || macKey === undefined) {
-        this.#record.violation('starts', `eab create beside the server: ${code} ${text}`)
-        return
-      }
-      this.#eabKeys.push({ id, macKey: Buffer.from(macKey, 'base64url') })
+    try {
+      this.#eabKeys.push(...(await makeEabKeys(home, this.#settings(), EAB_KEYS)))
+    } catch (error) {
+      this.#record.violation('starts', (error as Error).message)
     }
   }
 
@@ -391,6 +389,7 @@ class Campaign {
       'orders.allowCertificateGet=true',
       'crl.rebuildWithin=1',
       'limits.enabled=false',
+      ...this.#ground.settings,
     ]
   }
 
@@ -400,25 +399,6 @@ class Campaign {
 
   #count(kind: KillKind): void {
     this.#kills[kind] = (this.#kills[kind] ?? 0) + 1
-  }
-
-  #acknowledged(): Record<string, number> {
-    const { accounts, orders, certificates, revoked, spentEabKeys, crls, nonceCount, unanswered, busy } = this.#record
-    return {
-      accounts: accounts.length,
-      'accounts deactivated': accounts.filter(({ isDeactivated }) => isDeactivated).length,
-      'external account keys spent': spentEabKeys.length,
-      orders: orders.length,
-      'orders failed as they must': orders.filter(({ status }) => status === 'invalid').length,
-      certificates: certificates.size,
-      revocations: revoked.length,
-      'CRLs seen': crls.size,
-      'requests accepted': nonceCount,
-      'requests without an answer': unanswered,
-      'requests told to come again': busy,
-      'stops in good order between the kills': this.#stops,
-      'leaf signatures made': this.#signatures.count,
-    }
   }
 
   #progress(begun: number): string {

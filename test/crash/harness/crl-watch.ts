@@ -8,7 +8,7 @@ const EVERY_MS = 150
 
 /** Fetches the list again and again, and puts each new one into the record, which compares it with those before. */
 export async function watchCrl(
-  parts: { readonly gate: Gate; readonly record: OutsideRecord },
+  parts: { readonly gate: Gate; readonly record: OutsideRecord; readonly replicas: number },
   isOver: () => boolean,
 ): Promise<void> {
   while (!isOver()) {
@@ -17,14 +17,23 @@ export async function watchCrl(
   }
 }
 
-async function look({ gate, record }: { readonly gate: Gate; readonly record: OutsideRecord }): Promise<void> {
+async function look({
+  gate,
+  record,
+  replicas,
+}: {
+  readonly gate: Gate
+  readonly record: OutsideRecord
+  readonly replicas: number
+}): Promise<void> {
   const life = gate.current
   const url = crlUrl(record)
   if (life === undefined || url === undefined) return
   const der = await fetchBytes(life.server.urls.publicHttp + new URL(url).pathname).catch(() => undefined)
   if (der === undefined) return
   const crl = parseCertList(der)
-  record.crl(crl.number, der, new Map([...crl.entries()].map(({ serial, reason }) => [serial, reason])))
+  const entries = new Map([...crl.entries()].map(({ serial, reason }) => [serial, reason]))
+  record.crl(crl.number, der, entries, replicas === 1 ? 'the server' : `life ${life.number}`)
 }
 
 /** Where the certificates say that the list is. */

@@ -1,6 +1,6 @@
 import type { SpawnedChancery } from '../../support/chancery.ts'
 
-/** One life of the server, as clients see it. */
+/** One life of a server, as clients see it. */
 export interface Life {
   readonly number: number
   readonly server: SpawnedChancery
@@ -8,17 +8,19 @@ export interface Life {
   readonly ended: Promise<void>
 }
 
-/** Where clients wait while there is no server. */
+/** Where clients wait while there is no server, and are sent to one where there are several. */
 export class Gate {
-  #current: Life | undefined
+  readonly #lives: Life[] = []
   #next = Promise.withResolvers<Life>()
   #isClosed = false
+  #turn = 0
 
   open(life: Life): void {
-    this.#current = life
+    this.#lives.push(life)
     this.#next.resolve(life)
     void life.ended.then(() => {
-      if (this.#current === life) this.#shut()
+      this.#lives.splice(this.#lives.indexOf(life), 1)
+      if (this.#lives.length === 0 && !this.#isClosed) this.#next = Promise.withResolvers<Life>()
     })
   }
 
@@ -29,18 +31,14 @@ export class Gate {
     this.#next.reject(new RunOver())
   }
 
+  /** One that is up, each in its turn. */
   get current(): Life | undefined {
-    return this.#current
+    return this.#lives[this.#turn++ % this.#lives.length]
   }
 
   /** @throws {RunOver} when there will be no server any more */
   async server(): Promise<Life> {
-    return this.#current ?? this.#next.promise
-  }
-
-  #shut(): void {
-    this.#current = undefined
-    if (!this.#isClosed) this.#next = Promise.withResolvers<Life>()
+    return this.current ?? this.#next.promise
   }
 }
 

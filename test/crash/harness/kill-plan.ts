@@ -10,6 +10,8 @@ export type KillPlan =
   | { readonly kind: 'first-start'; readonly afterMs: number }
   /** It is told to stop, and killed when it takes longer than `graceMs` to end; a stop in good order is no kill. */
   | { readonly kind: 'stop'; readonly afterMs: number; readonly graceMs: number }
+  /** The database first, while the server lives on without it; then the server. */
+  | { readonly kind: 'database'; readonly afterMs: number; readonly thenMs: number }
   /** From inside, at a place; see `test/support/kill-at.ts`. */
   | {
       readonly kind: 'commit' | 'event' | 'inside-commit' | 'checkpoint' | 'signing' | 'first-commits'
@@ -35,19 +37,6 @@ export const KILL_EVENTS = [
   'crl.published',
 ] as const
 
-const WEIGHTS: Readonly<Record<KillKind, number>> = {
-  time: 40,
-  event: 16,
-  commit: 14,
-  'inside-commit': 10,
-  checkpoint: 6,
-  signing: 8,
-  start: 6,
-  stop: 6,
-  'first-start': 2,
-  'first-commits': 2,
-}
-
 /** A start takes about this long; a kill later than that would find a server that is ready. */
 const START_MS = 900
 /** Commits of one second under the load of the harness, roughly; a life that has fewer is ended by its time. */
@@ -62,10 +51,14 @@ const LONGEST_STOP_MS = 600
 /** Draws the end of one life. Events take their turn, so that a long run has each of them on both sides. */
 export function drawKill(
   choices: Choices,
-  options: { readonly life: number; readonly secondsPerLife: number },
+  options: {
+    readonly life: number
+    readonly secondsPerLife: number
+    readonly weights: Readonly<Record<KillKind, number>>
+  },
 ): KillPlan {
-  const { life, secondsPerLife } = options
-  const kind = choices.weighted(WEIGHTS)
+  const { life, secondsPerLife, weights } = options
+  const kind = choices.weighted(weights)
   const side = choices.pick(['before', 'after'])
   const commit = (most: number): number => choices.int(1, Math.max(1, Math.round(most)))
   switch (kind) {
@@ -91,6 +84,8 @@ export function drawKill(
         place: `${place} ${choices.int(1, 4)} ${(choices.fraction() ** 2 * LONGEST_COMMIT_MS).toFixed(3)}`,
       }
     }
+    case 'database':
+      return { kind, afterMs: choices.int(0, secondsPerLife * 1000), thenMs: choices.int(0, secondsPerLife * 1000) }
     case 'stop':
       return { kind, afterMs: choices.int(0, secondsPerLife * 1000), graceMs: choices.int(0, LONGEST_STOP_MS) }
     case 'signing':

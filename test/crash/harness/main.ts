@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { runCampaign } from './campaign.ts'
+import { postgresGround, SQLITE } from './ground.ts'
 
 /** `npm run crash -- --kills 500 --seed 7`; see `docs/durability.md`. */
 const { values } = parseArgs({
@@ -8,6 +9,9 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(process.pid) },
     'seconds-per-life': { type: 'string', default: '1.5' },
     clients: { type: 'string', default: '12' },
+    // `sqlite`, or `postgres` for one of its own, with so many servers on it
+    store: { type: 'string', default: 'sqlite' },
+    replicas: { type: 'string', default: '2' },
   },
 })
 
@@ -17,16 +21,23 @@ const options = {
   secondsPerLife: Number(values['seconds-per-life']),
   clients: Number(values.clients),
 }
-const again = `npm run crash -- --kills ${options.kills} --seed ${options.seed} --seconds-per-life ${options.secondsPerLife} --clients ${options.clients}`
+const onPostgres = values.store === 'postgres'
+if (!onPostgres && values.store !== 'sqlite') throw new Error('--store is sqlite or postgres')
+const again = [
+  `npm run crash -- --kills ${options.kills} --seed ${options.seed}`,
+  `--seconds-per-life ${options.secondsPerLife} --clients ${options.clients}`,
+  ...(onPostgres ? [`--store postgres --replicas ${values.replicas}`] : []),
+].join(' ')
 console.log(again)
-const result = await runCampaign({ ...options, say: (line) => console.log(line) })
+const ground = onPostgres ? await postgresGround(Number(values.replicas)) : SQLITE
+const result = await runCampaign({ ...options, ground, say: (line) => console.log(line) })
 
 const table = (title: string, rows: Readonly<Record<string, number>>): void => {
   console.log(`\n${title}`)
   for (const [name, count] of Object.entries(rows)) console.log(`  ${String(count).padStart(8)}  ${name}`)
 }
 const total = Object.values(result.kills).reduce((sum, count) => sum + count, 0)
-table(`${total} kills in ${Math.round(result.seconds)} s`, result.kills)
+table(`${total} kills in ${Math.round(result.seconds)} s on ${ground.name}`, result.kills)
 table('acknowledged', result.acknowledged)
 console.log(`\n${result.looks} looks at acknowledged things; certificates verified by ${result.verifiedBy}`)
 console.log(`${result.violations.length} violations, seed ${result.seed}`)

@@ -8,6 +8,8 @@ const DEATH_NOTICED_MS = 3_000
 /** Answers of "come again", in a row, before something is wrong with the server. */
 const MOST_BUSY = 200
 const LONGEST_PAUSE_MS = 1_000
+/** Where there are several servers. */
+const CALLS_TO_ONE = 4
 
 export interface Sent {
   readonly reply: AcmeReply
@@ -22,6 +24,7 @@ export class PatientClient {
   readonly #record: OutsideRecord
   readonly #nonces: string[] = []
   #client: { readonly life: Life; readonly client: AcmeTestClient } | undefined
+  #calls = 0
   key: TestKey
   accountPath: string | undefined
 
@@ -79,7 +82,10 @@ export class PatientClient {
     for (;;) {
       const { life, client } = await this.#connect()
       try {
-        return await client.get(life.server.urls.base + path)
+        const reply = await client.get(life.server.urls.base + path)
+        if (reply.status !== 503) return reply
+        this.#record.busy++
+        await pause(LONGEST_PAUSE_MS)
       } catch (error) {
         if (!isBroken(error)) throw error
         await this.#leave(life)
@@ -97,7 +103,10 @@ export class PatientClient {
   }
 
   async #connect(): Promise<{ life: Life; client: AcmeTestClient }> {
-    const life = await this.#gate.server()
+    // Mostly the same server as before, for the sake of the connection; now and then another.
+    const known = this.#client?.life
+    const isUp = known !== undefined && known.server.child.signalCode === null && known.server.child.exitCode === null
+    const life = isUp && ++this.#calls % CALLS_TO_ONE !== 0 ? known : await this.#gate.server()
     if (this.#client?.life !== life) {
       this.#client?.client.close()
       const directoryUrl = `${life.server.urls.base}/acme/${this.directory}/directory`

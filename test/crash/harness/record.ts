@@ -78,6 +78,7 @@ export class OutsideRecord {
   readonly #told = new Set<string>()
   #nonceCount = 0
   #newestCrl = -1n
+  readonly #newestCrlOf = new Map<string, bigint>()
 
   constructor(file?: string) {
     this.#file = file
@@ -156,12 +157,17 @@ export class OutsideRecord {
     this.nonces[place] = nonce
   }
 
-  /** Numbers rise strictly, and what was on a list stays on it as long as these certificates live. */
-  crl(number: bigint, der: Buffer, entries: ReadonlyMap<string, number>): void {
+  /**
+   * Numbers rise strictly, and what was on a list stays on it as long as these certificates live.
+   *
+   * @param from who served it: one of several servers may still have an older list in memory
+   */
+  crl(number: bigint, der: Buffer, entries: ReadonlyMap<string, number>, from: string): void {
     const same = this.crls.get(number)
     if (same !== undefined && !same.equals(der)) this.violation('crl-number', `two lists have the number ${number}`)
-    if (number < this.#newestCrl)
-      this.violation('crl-number', `list ${number} was served after list ${this.#newestCrl}`)
+    const before = this.#newestCrlOf.get(from) ?? -1n
+    if (number < before) this.violation('crl-number', `list ${number} was served after list ${before}`)
+    this.#newestCrlOf.set(from, number)
     if (number <= this.#newestCrl) return
     this.#newestCrl = number
     for (const [serial, reason] of this.listed)
@@ -172,8 +178,22 @@ export class OutsideRecord {
     this.#write('crl', { number: String(number), entries: entries.size })
   }
 
-  get nonceCount(): number {
-    return this.#nonceCount
+  /** How many of each kind. */
+  tally(): Record<string, number> {
+    const { accounts, orders } = this
+    return {
+      accounts: accounts.length,
+      'accounts deactivated': accounts.filter(({ isDeactivated }) => isDeactivated).length,
+      'external account keys spent': this.spentEabKeys.length,
+      orders: orders.length,
+      'orders failed as they must': orders.filter(({ status }) => status === 'invalid').length,
+      certificates: this.certificates.size,
+      revocations: this.revoked.length,
+      'CRLs seen': this.crls.size,
+      'requests accepted': this.#nonceCount,
+      'requests without an answer': this.unanswered,
+      'requests told to come again': this.busy,
+    }
   }
 
   #write(what: string, facts: Readonly<Record<string, unknown>>): void {

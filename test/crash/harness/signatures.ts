@@ -1,24 +1,22 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { parseTbsCertificate } from '../../../src/x509/certificate.ts'
 
-/** What the server's keys have signed, read from the file that the hook in the server writes; every leaf once. */
+/** What the servers' keys have signed, read from the files that the hook in each server writes; every leaf once. */
 export class Signatures {
-  readonly #path: string
-  #offset = 0
-  #rest = ''
-  /** Serial to the one message that may ever be signed under it. */
+  readonly #files: readonly { readonly path: string; offset: number; rest: string }[]
+  /** Serial to the one message that may ever be signed under it, whoever signs. */
   readonly #bySerial = new Map<string, string>()
   /** Leaves signed so far, repeats of the same bytes included. */
   count = 0
 
-  constructor(path: string) {
-    this.#path = path
+  constructor(paths: readonly string[]) {
+    this.#files = paths.map((path) => ({ path, offset: 0, rest: '' }))
   }
 
   /** The leaves signed since the last call; a repeat of the same bytes is nothing new. */
   readNew(onConflict: (serial: string) => void): { serial: string; tbsHex: string }[] {
     const found: { serial: string; tbsHex: string }[] = []
-    for (const line of this.#newLines()) {
+    for (const line of this.#files.flatMap(newLines)) {
       const serial = serialOf(Buffer.from(line, 'hex'))
       if (serial === undefined) continue
       this.count++
@@ -30,23 +28,23 @@ export class Signatures {
     }
     return found
   }
+}
 
-  #newLines(): string[] {
-    let file: number
-    try {
-      file = openSync(this.#path, 'r')
-    } catch {
-      return []
-    }
-    try {
-      const bytes = Buffer.alloc(fstatSync(file).size - this.#offset)
-      this.#offset += readSync(file, bytes, 0, bytes.length, this.#offset)
-      const lines = (this.#rest + bytes.toString()).split('\n')
-      this.#rest = lines.pop() ?? ''
-      return lines
-    } finally {
-      closeSync(file)
-    }
+function newLines(from: { readonly path: string; offset: number; rest: string }): string[] {
+  let file: number
+  try {
+    file = openSync(from.path, 'r')
+  } catch {
+    return []
+  }
+  try {
+    const bytes = Buffer.alloc(fstatSync(file).size - from.offset)
+    from.offset += readSync(file, bytes, 0, bytes.length, from.offset)
+    const lines = (from.rest + bytes.toString()).split('\n')
+    from.rest = lines.pop() ?? ''
+    return lines
+  } finally {
+    closeSync(file)
   }
 }
 
