@@ -9,7 +9,7 @@ import { openSqliteStore } from '../../src/store/sqlite/engine.ts'
 import { COMPILE_CACHE } from '../support/chancery.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { openTestStore } from '../support/store.ts'
-import { READS, WRITES } from './commit-points.ts'
+import { OF_A_RESTORE, READS, WRITES } from './commit-points.ts'
 import { dump } from './dump.ts'
 
 const CHILD = fileURLToPath(new URL('./commit-point-child.ts', import.meta.url))
@@ -32,7 +32,7 @@ test('every method of the store is known as a read, or as a write with its place
   const methods = Object.entries(store).flatMap(([noun, part]) =>
     typeof part === 'function' ? [noun] : Object.keys(part).map((name) => `${noun}.${name}`),
   )
-  assert.deepEqual(methods.toSorted(), [...Object.keys(WRITES), ...READS].toSorted())
+  assert.deepEqual(methods.toSorted(), [...Object.keys(WRITES), ...READS, ...OF_A_RESTORE].toSorted())
   await cleanup()
 })
 

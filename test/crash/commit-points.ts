@@ -215,7 +215,25 @@ export const WRITES: Readonly<Record<string, Prepare>> = {
 }
 
 /** Every method that writes nothing, on SQLite: where one server is let in at a time, nobody tells that it is there. */
+/** Writes of a start and of a restore, which is killed and repeated by the tests of backup and restore. */
+export const OF_A_RESTORE: ReadonlySet<string> = new Set([
+  'history.beginFirst',
+  'recovery.begin',
+  'recovery.finish',
+  'recovery.importCertificates',
+  'recovery.putAccounts',
+  'recovery.putCertificates',
+  'recovery.putEabKeys',
+  'recovery.putRevocations',
+])
+
 export const READS: ReadonlySet<string> = new Set([
+  'crls.lastNumber',
+  'history.changes',
+  'history.find',
+  'history.lineages',
+  'history.newest',
+  'history.oldestId',
   'accounts.find',
   'accounts.findByThumbprint',
   'accounts.isAccountKey',
