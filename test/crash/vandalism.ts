@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, statSync, truncateSync } from 'node:fs'
+import { appendFileSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { digest } from '../../src/store/sql/encoding.ts'
@@ -244,8 +244,24 @@ export function vandalize({ home, record, signedFile }: BetweenLives): readonly 
   }
 }
 
+/** Sizes in bytes (https://www.sqlite.org/fileformat.html#walformat). */
+const WAL_HEADER = 32
+const WAL_FRAME_HEADER = 24
+
 /** A disk that lies: the last part of what was written, and said to be safe, is not there after the crash. */
-export function loseTail({ home }: BetweenLives): void {
-  const log = join(home, 'chancery.db-wal')
-  truncateSync(log, Math.floor(statSync(log).size / 2))
+export function loseTail({ home }: Pick<BetweenLives, 'home'>): void {
+  const path = join(home, 'chancery.db-wal')
+  const log = readFileSync(path)
+  const frame = WAL_FRAME_HEADER + log.readUInt32BE(8)
+  const isOfThisRound = (at: number): boolean =>
+    at + frame <= log.length && log.compare(log, 16, 24, at + 8, at + 16) === 0
+  let written = 0
+  // Behind what was written last lie frames of an earlier round through the file, which nobody reads.
+  while (isOfThisRound(WAL_HEADER + written * frame)) written++
+  truncateSync(path, WAL_HEADER + Math.floor(written / 2) * frame)
+}
+
+/** Takes away the log of what was issued, so that the server cannot see for itself what the disk lost. */
+export function loseIssuanceLog({ home }: Pick<BetweenLives, 'home'>): void {
+  rmSync(join(home, 'issued'), { recursive: true })
 }
