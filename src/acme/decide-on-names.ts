@@ -10,7 +10,7 @@ export function requesterOf(account: AccountRecord): Requester {
     kind: 'account',
     directory: account.directory,
     accountId: account.id,
-    ...(account.eabKeyId && { eabKeyId: account.eabKeyId }),
+    ...(account.eabKeyId && { externalKey: { id: account.eabKeyId, attributes: {}, groups: [] } }),
   }
 }
 
@@ -32,6 +32,7 @@ export async function decideOnNames(
     profile: directory.profile.name,
     names: identifiers,
     lifetimeSeconds,
+    at: services.clock.now(),
   })
   if (decision.outcome === 'allow') return
   const facts = refusalFacts(decision)

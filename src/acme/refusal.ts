@@ -14,6 +14,9 @@ const PROBLEM_OF_REASON = {
   profile: 'invalidProfile',
   lifetime: 'malformed',
   usage: 'unauthorized',
+  proof: 'unauthorized',
+  condition: 'rejectedIdentifier',
+  often: 'rateLimited',
   unavailable: 'serverInternal',
   allowed: 'unauthorized',
 } as const satisfies Record<Reason['code'], ProblemType>

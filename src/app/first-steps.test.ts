@@ -9,7 +9,7 @@ async function steps(addresses: string[], set: string[] = [], home = '/srv/chanc
   const config = await readConfig({ home, set })
   const directory = (await buildDirectories(config))[0]
   assert.ok(directory)
-  const target = await chooseFirstTarget({ config, policy: directory.policy, addresses })
+  const target = await chooseFirstTarget({ config, policy: directory.policy, at: new Date(), addresses })
   const lines = firstCommands({
     config,
     home: homeAt(home),

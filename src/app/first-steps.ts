@@ -26,9 +26,10 @@ const LOCAL_NAME = 'demo.localhost'
 export async function chooseFirstTarget(options: {
   readonly config: ResolvedConfig
   readonly policy: Policy
+  readonly at: Date
   readonly addresses?: readonly string[]
 }): Promise<FirstTarget> {
-  const { config, policy } = options
+  const { config, policy, at } = options
   const egress = createEgressPolicy({ ...config.validation.egress, ownListeners: () => [] })
   const port = config.validation.http01.port
   const allowed = async (identifier: Identifier): Promise<boolean> => {
@@ -38,6 +39,7 @@ export async function chooseFirstTarget(options: {
       stage: 'order',
       profile,
       names: [identifier],
+      at,
     })
     return decision.outcome === 'allow'
   }

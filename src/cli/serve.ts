@@ -98,7 +98,7 @@ async function greet(context: CommandContext, server: RunningChancery): Promise<
   say(`This was the first start: a root and an issuing CA were made in ${home.path}.`)
   for (const line of offlineAdvice(home, true)) say(line)
   say()
-  const target = await chooseFirstTarget({ config, policy: directory.policy })
+  const target = await chooseFirstTarget({ config, policy: directory.policy, at: context.clock.now() })
   const needsRoot = process.platform === 'linux' && process.getuid?.() !== 0
   for (const line of firstCommands({ config, home, target, directoryUrl: directory.urls.directory, needsRoot }))
     say(line)

@@ -63,7 +63,7 @@ export async function examine(
       detail: `the issuing CA may not certify this: ${outside.join('; ')}`,
     }
 
-  const decision = await decide(leaf, intended, context.policy, context.requester)
+  const decision = await decide(leaf, intended, context)
   switch (decision.outcome) {
     case 'allow':
       return {
@@ -97,8 +97,7 @@ const USAGE_NAMES: Readonly<Record<string, string>> = { [OID.serverAuth]: 'serve
 async function decide(
   leaf: ParsedTbsCertificate,
   intended: Intention,
-  policy: Policy,
-  requester: Requester,
+  { policy, requester, now }: { readonly policy: Policy; readonly requester: Requester; readonly now: Date },
 ): Promise<Decision> {
   try {
     return await policy.decide({
@@ -109,6 +108,7 @@ async function decide(
       key: { algorithm: leaf.publicKey.algorithm, bits: leaf.publicKey.bits, spkiSha256: leaf.publicKey.sha256 },
       lifetimeSeconds: lifetimeSecondsOf(leaf),
       extendedKeyUsages: (leaf.extendedKeyUsage ?? []).map((oid) => USAGE_NAMES[oid] ?? oid),
+      at: now,
     })
   } catch {
     return {

@@ -3,8 +3,31 @@ import type { KeyAlgorithmName } from '../x509/algorithms.ts'
 
 /** Who asks. The server's own certificate is a requester like any other, with its own rule. */
 export type Requester =
-  | { readonly kind: 'account'; readonly directory: string; readonly accountId: string; readonly eabKeyId?: string }
+  | {
+      readonly kind: 'account'
+      readonly directory: string
+      readonly accountId: string
+      /** The external account key that the account was made with, as it is now. */
+      readonly externalKey?: ExternalKeyFacts
+    }
   | { readonly kind: 'server' }
+
+/** What an operator noted of an external account key: who holds it, and what for. */
+export interface ExternalKeyFacts {
+  readonly id: string
+  readonly attributes: Readonly<Record<string, string>>
+  readonly groups: readonly string[]
+}
+
+/** How control of one name was shown. */
+export interface Proof {
+  readonly name: RequestedName
+  readonly method: ProofMethod
+  /** The address that was asked, where one was. */
+  readonly address?: string
+}
+
+export type ProofMethod = 'http-01' | 'dns-01' | 'tls-alpn-01' | 'pre-authorized' | 'account-binding'
 
 /** Everything a decision may depend on. What is absent is not known yet at that stage. */
 export interface PolicyRequest {
@@ -16,6 +39,10 @@ export interface PolicyRequest {
   readonly key?: { readonly algorithm: KeyAlgorithmName; readonly bits: number; readonly spkiSha256: string }
   readonly lifetimeSeconds?: number
   readonly extendedKeyUsages?: readonly string[]
+  /** One for each name. */
+  readonly proofs?: readonly Proof[]
+  /** When it is asked. */
+  readonly at: Date
 }
 
 /** At stage `issuance` any SAN type may turn up; those that no rule covers are refused. */
@@ -32,16 +59,47 @@ export interface Reason {
     | 'profile'
     | 'lifetime'
     | 'usage'
+    | 'proof'
+    | 'condition'
+    | 'often'
     | 'unavailable'
     | 'allowed'
   readonly detail: string
   readonly name?: RequestedName
 }
 
-/** A decision is a value. `deny` has at least one reason; all bad names are reported at once. */
+/** What the rules that allowed leave open: it is checked again on the bytes. */
+export interface Grant {
+  /** For each name, at its place, the ways in which it must be proved; undefined: any. */
+  readonly methods: readonly (readonly string[] | undefined)[]
+  /** Absent: as long as the profile has it. */
+  readonly maxLifetimeSeconds?: number
+}
+
+/** A rule that would have allowed the name, but for what it missed. */
+export interface NearMiss {
+  readonly rule: string
+  readonly name: string
+  readonly misses: readonly string[]
+}
+
+/**
+ * A decision is a value. `deny` has at least one reason; all bad names are reported at once. `version` is that of the
+ * rules that decided. Near misses are for the operator: they may tell of rules that are for others.
+ */
 export type Decision =
-  | { readonly outcome: 'allow'; readonly reasons: readonly Reason[] }
-  | { readonly outcome: 'deny'; readonly reasons: readonly Reason[] }
+  | {
+      readonly outcome: 'allow'
+      readonly reasons: readonly Reason[]
+      readonly version?: string
+      readonly grant?: Grant
+    }
+  | {
+      readonly outcome: 'deny'
+      readonly reasons: readonly Reason[]
+      readonly version?: string
+      readonly nearMisses?: readonly NearMiss[]
+    }
 
 /** Whether the requester may have this. Never throws: what cannot be decided is denied with code `unavailable`. */
 export interface Policy {

@@ -41,6 +41,7 @@ function requestOf(example: Example): PolicyRequest {
     stage: 'order',
     profile: example.profile,
     names: [name],
+    at: new Date(0),
     ...(example.key && { key: { algorithm: example.key, bits: example.bits, spkiSha256: '' } }),
     ...(example.lifetimeSeconds !== undefined && { lifetimeSeconds: example.lifetimeSeconds }),
   }
@@ -55,7 +56,7 @@ test('every example of the page is decided as the page says', async () => {
     const profiles = new Map(
       Object.entries(config.profiles).map(([name, { lifetime, maxLifetime, extendedKeyUsages }]) => [
         name,
-        { maxLifetimeSeconds: maxLifetime ?? lifetime, extendedKeyUsages },
+        { lifetimeSeconds: lifetime, maxLifetimeSeconds: maxLifetime ?? lifetime, extendedKeyUsages },
       ]),
     )
     const policy = createPolicy({ config: config.policies.default!, name: 'default', profiles })

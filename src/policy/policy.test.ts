@@ -13,15 +13,23 @@ function configured(policy: object): PolicyConfig {
 }
 
 const PROFILES = new Map([
-  ['server', { maxLifetimeSeconds: 86_400, extendedKeyUsages: ['serverAuth'] }],
-  ['both', { maxLifetimeSeconds: 3600, extendedKeyUsages: ['serverAuth', 'clientAuth'] }],
+  ['server', { lifetimeSeconds: 86_400, maxLifetimeSeconds: 86_400, extendedKeyUsages: ['serverAuth'] }],
+  ['both', { lifetimeSeconds: 3600, maxLifetimeSeconds: 3600, extendedKeyUsages: ['serverAuth', 'clientAuth'] }],
 ])
 
+const NOON = new Date('2026-01-01T12:00:00Z')
 const KEY = { algorithm: 'P-256', bits: 256, spkiSha256: '00' } as const
 const ACCOUNT = { kind: 'account', directory: 'default', accountId: 'acc_1' } as const
 
 function decide(policy: PolicyConfig, request: Partial<PolicyRequest>): Promise<Decision> {
-  const whole: PolicyRequest = { requester: ACCOUNT, stage: 'order', profile: 'server', names: [], ...request }
+  const whole: PolicyRequest = {
+    requester: ACCOUNT,
+    stage: 'order',
+    profile: 'server',
+    names: [],
+    at: NOON,
+    ...request,
+  }
   return createPolicy({ config: policy, name: 'default', profiles: PROFILES }).decide(whole)
 }
 

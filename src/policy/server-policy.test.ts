@@ -8,7 +8,13 @@ const OWN: readonly Identifier[] = [
   { type: 'dns', value: 'ca.corp.example' },
   { type: 'ip', value: '127.0.0.1' },
 ]
-const whole: PolicyRequest = { requester: { kind: 'server' }, stage: 'order', profile: 'server', names: OWN }
+const whole: PolicyRequest = {
+  requester: { kind: 'server' },
+  stage: 'order',
+  profile: 'server',
+  names: OWN,
+  at: new Date(0),
+}
 
 const outcome = async (request: Partial<PolicyRequest>, names = OWN): Promise<string> =>
   (await createServerPolicy(names).decide({ ...whole, ...request })).outcome

@@ -3,6 +3,7 @@ import type { RequestRule } from './rule.ts'
 
 /** What policy needs to know of a profile; a `ProfileSnapshot` has it. */
 export interface ProfileFacts {
+  readonly lifetimeSeconds: number
   readonly maxLifetimeSeconds: number
   /** Names such as `serverAuth`. */
   readonly extendedKeyUsages: readonly string[]

@@ -1,0 +1,124 @@
+import { z } from 'zod'
+import { duration } from '../../config/schema.ts'
+import { EXTENDED_KEY_USAGE_NAMES } from './usages.ts'
+
+/**
+ * The policy file, field by field. `chancery policy schema` prints this as JSON Schema for editors. Unknown keys refuse
+ * the whole file (KF-G06).
+ */
+
+const listOf = <T extends z.ZodType>(item: T) =>
+  z.preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), z.array(item).min(1))
+
+const name = z
+  .string()
+  .regex(/^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/, 'must be lower-case letters, digits, dots, hyphens, underscores')
+
+const text = z.string().min(1).max(500)
+const CHALLENGES = ['http-01', 'dns-01', 'tls-alpn-01'] as const
+const challenges = listOf(z.enum(CHALLENGES))
+
+const selector = z.strictObject({
+  directories: listOf(text).optional().describe('ACME directories by name'),
+  accounts: listOf(text).optional().describe('accounts by id'),
+  externalKeys: listOf(text).optional().describe('external account keys by id'),
+  groups: listOf(text).optional().describe('groups of the external account key; one of them is enough'),
+  attributes: z
+    .record(z.string().min(1).max(100), listOf(text))
+    .optional()
+    .describe('attributes of the external account key; all of them, each with one of its values'),
+})
+
+const names = z.strictObject({
+  dns: listOf(text).optional().describe('name patterns by label: `*` is one, `**` one or more'),
+  wildcards: z.boolean().default(false).describe('whether `*.name` may be issued where `x.name` may'),
+  ip: listOf(text).optional().describe('CIDR blocks'),
+  uri: listOf(text).optional().describe('URI patterns by segment, such as `spiffe://corp.test/ns/*/sa/**`'),
+  email: listOf(text).optional().describe('address patterns, such as `*@corp.test`'),
+})
+
+const keyKind = z
+  .string()
+  .regex(/^(?:P-256|P-384|P-521|Ed25519|RSA(?:-[2-8]\d{3})?)$/, 'must be P-256, P-384, P-521, Ed25519, RSA or RSA-3072')
+
+const share = z.number().min(0).max(0.95)
+
+export const ruleSchema = z.strictObject({
+  name: name.describe('told to requesters that are refused, and kept with every decision'),
+  description: z.string().max(2000).default('').describe('for those who read the policy'),
+  effect: z.enum(['allow', 'deny']).default('allow').describe('`deny` beats `allow`, whatever their order'),
+  expires: z.iso
+    .datetime({ offset: true })
+    .optional()
+    .describe('an allowing rule ends at this instant; a denying one may not have an end'),
+  for: selector.optional().describe('whom the rule is for: everything given must fit; absent: everybody'),
+  names: names.optional().describe('which names; a denying rule without it denies every name'),
+  keys: listOf(keyKind).optional().describe('kinds of certificate keys; `RSA-3072` means 3072 bits or more'),
+  profiles: listOf(text).optional().describe('profiles by name'),
+  challenges: z
+    .strictObject({
+      dns: challenges.optional().describe('what proves a DNS name'),
+      wildcard: challenges.optional().describe('what proves a wildcard'),
+      ip: challenges.optional().describe('what proves an address'),
+    })
+    .optional()
+    .describe('how names of this rule are to be proved; absent: by any challenge of the directory'),
+  with: z
+    .strictObject({
+      maxLifetime: duration.optional().describe('longest validity'),
+      extendedKeyUsages: listOf(z.enum(EXTENDED_KEY_USAGE_NAMES)).optional().describe('no others than these'),
+    })
+    .optional()
+    .describe('what the certificate may be'),
+  often: z
+    .strictObject({
+      renewAfter: share.optional().describe('share of its life that the last certificate for the name must have spent'),
+      perName: z
+        .strictObject({ count: z.number().int().min(1).max(1_000_000), per: duration })
+        .optional()
+        .describe('certificates for one name within a time'),
+    })
+    .optional()
+    .describe('how often a name may be certified'),
+  when: z.string().min(1).max(2000).optional().describe('a condition in CEL over the whole request'),
+})
+
+const testRequest = z.strictObject({
+  directory: text.default('default'),
+  account: text.optional(),
+  externalKey: text.optional(),
+  groups: listOf(text).optional(),
+  attributes: z.record(z.string(), z.string()).optional(),
+  dns: listOf(text).optional(),
+  ip: listOf(text).optional(),
+  uri: listOf(text).optional(),
+  email: listOf(text).optional(),
+  profile: text.default('server'),
+  key: keyKind.default('P-256'),
+  challenge: z.enum(CHALLENGES).default('dns-01'),
+  lifetime: duration.optional(),
+  address: text.optional().describe('the address that the proof was read from'),
+  at: z.iso.datetime({ offset: true }).optional(),
+})
+
+export const policyFileSchema = z.strictObject({
+  version: z.literal(1),
+  description: z.string().max(2000).default(''),
+  rules: z.array(ruleSchema).max(100_000),
+  tests: z
+    .array(
+      z.strictObject({
+        name: text,
+        request: testRequest,
+        expect: z.enum(['allow', 'deny']),
+        rule: name.optional().describe('the rule that must have made the decision'),
+      }),
+    )
+    .max(10_000)
+    .default([])
+    .describe('examples that must come out as said, or the file is refused'),
+})
+
+export type PolicyFile = z.infer<typeof policyFileSchema>
+export type RuleSource = PolicyFile['rules'][number]
+export type PolicyTest = PolicyFile['tests'][number]
