@@ -17,7 +17,8 @@ export interface History {
   /** To be used from here on: what ends something for good is in the log before it is confirmed. */
   readonly store: Store
   readonly checks: readonly ReadinessCheck[]
-  start(background: Background): void
+  /** @param fail told when the database was replaced by an earlier copy while the server runs */
+  start(background: Background, fail: (error: Error) => void): void
   stop(): Promise<void>
 }
 
@@ -33,8 +34,6 @@ export async function openHistory(
   deps: { readonly clock: Clock; readonly random: Random; readonly log: Logger; readonly metrics: Metrics },
 ): Promise<History> {
   const { clock, log, metrics } = deps
-  // What PostgreSQL's own tools put back is for its operator to judge.
-  if (config.database.engine !== 'sqlite') return withoutLog(store)
   const lineage = await currentLineage(store, deps)
   metrics.set('chancery_store_restore_epoch', lineage.epoch)
   if (lineage.epoch > 0) log.info('store.epoch', { epoch: lineage.epoch, since: lineage.startedAt })
@@ -52,8 +51,8 @@ export async function openHistory(
   return {
     store: withLoggedEndings(store, issuanceLog, { clock, log }),
     checks: [{ name: 'issuance-log', check: async () => issuanceLog.problem() }],
-    start(background) {
-      issuanceLog.start()
+    start(background, fail) {
+      issuanceLog.start(fail)
       background.every('issuance-log', PRUNE_SECONDS, async () => {
         const files = await issuanceLog.prune()
         if (files > 0) log.info('issuance-log.pruned', { files })

@@ -1,19 +1,20 @@
 import { hash } from 'node:crypto'
 import { chmod, copyFile, mkdir, open, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { ResolvedConfig } from '../config/read.ts'
+import type { DatabaseConfig, ResolvedConfig } from '../config/read.ts'
 import type { Clock } from '../lib/clock.ts'
 import { decodePem } from '../lib/pem.ts'
 import type { Random } from '../lib/random.ts'
 import { listLogFiles } from '../recovery/log-files.ts'
 import { BackupError, DATABASE_NAME, type Manifest } from '../recovery/manifest.ts'
 import { type RecoveryReport, recover } from '../recovery/recover.ts'
-import { openSqliteStore } from '../store/sqlite/engine.ts'
 import { ServerLock } from '../store/sqlite/lock.ts'
 import { sealSnapshot } from '../store/sqlite/snapshot.ts'
+import type { Store } from '../store/store.ts'
 import type { ParsedCertificate } from '../x509/certificate.ts'
 import { byId, FOREIGN_CONFIGURATION, issuerCertificates } from './backup-files.ts'
 import { exists, type Home, homeAt, openHome, refuseHalfRestored } from './home.ts'
+import { openStore } from './open-store.ts'
 import {
   commitPlan,
   dropStaging,
@@ -92,12 +93,15 @@ export async function restoreBackup(
       }
       await dropStaged()
       await copyInto(join(from, DATABASE_NAME), staged, 0o600)
-      const report = await recoverDatabase(staged, {
-        ...options,
-        config,
-        issuers: byId(await issuerCertificates(homeAt(staging))),
-        source: `backup of ${manifest.createdAt.toISOString()}`,
-      })
+      const report = await recoverDatabase(
+        { engine: 'sqlite', path: staged },
+        {
+          ...options,
+          config,
+          issuers: byId(await issuerCertificates(homeAt(staging))),
+          source: `backup of ${manifest.createdAt.toISOString()}`,
+        },
+      )
       await sealSnapshot(staged)
       await rm(`${staged}.lock`, { force: true })
       const reportFile = join(homePath, reportName(stamp))
@@ -150,7 +154,7 @@ export async function restoreInPlace(options: RestoreOptions): Promise<Restored>
   const { homePath, clock } = options
   const home = await openHome(homePath)
   const config = await options.readConfig(undefined)
-  const report = await recoverDatabase(sqlitePath(config), {
+  const report = await recoverDatabase(config.database, {
     ...options,
     config,
     issuers: byId(await issuerCertificates(home)),
@@ -166,7 +170,7 @@ export async function restoreInPlace(options: RestoreOptions): Promise<Restored>
 }
 
 async function recoverDatabase(
-  path: string,
+  database: DatabaseConfig,
   options: RestoreOptions & {
     readonly config: ResolvedConfig
     readonly issuers: ReadonlyMap<string, ParsedCertificate>
@@ -174,16 +178,28 @@ async function recoverDatabase(
   },
 ): Promise<RecoveryReport> {
   const { config, issuers, clock, random } = options
-  if (!(await exists(path))) throw new BackupError(`${path}: there is no database`)
+  if (database.engine === 'sqlite' && !(await exists(database.path)))
+    throw new BackupError(`${database.path}: there is no database`)
   const crlNumbers = await options.crlNumbers(issuers)
   const logs = options.logs ?? (await ownLog(config))
-  const store = await openSqliteStore({ path, clock, exclusive: true })
+  // A server of a SQLite file would be in the way; one of PostgreSQL is in a list.
+  const store = await openStore(database, { clock, random, serves: database.engine === 'sqlite' })
   try {
+    await mustBeAlone(store)
     const { keepEabKeys, source } = options
     return await recover({ store, logs, issuers, crlNumbers, keepEabKeys, source, clock, random })
   } finally {
     await store.close()
   }
+}
+
+async function mustBeAlone(store: Store): Promise<void> {
+  const running = await store.instances.list()
+  if (running.length === 0) return
+  throw new BackupError(
+    `servers work on this database: ${running.map(({ name }) => name).join(', ')}. Stop all of them first; one that ` +
+      'died is forgotten two minutes after its last sign of life',
+  )
 }
 
 async function ownLog(config: ResolvedConfig): Promise<string[]> {

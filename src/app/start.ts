@@ -241,7 +241,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
   const addresses = { acme: await listen('acme'), public: await listen('public'), admin: await listen('admin') }
   validation.start()
   publisher.start()
-  history.start(background)
+  history.start(background, failing.resolve)
   startChores({
     ...common,
     home,

@@ -112,7 +112,7 @@ test('KF-E08 what was committed while no log was written is written at the next 
 
 test('KF-E08 the log follows by itself', async () => {
   const issuanceLog = await open()
-  issuanceLog.start()
+  issuanceLog.start(assert.fail)
   await clock.advance(10)
   await issueInto(under.store, 'a.test', clock.now())
   await clock.advance(1500)

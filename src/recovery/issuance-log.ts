@@ -6,9 +6,9 @@ import type { Change } from '../store/history.ts'
 import { ServerLock } from '../store/sqlite/lock.ts'
 import { type Store, StoreError } from '../store/store.ts'
 import { HoleWatch } from './hole-watch.ts'
-import { LogError } from './log-error.ts'
+import { LogError, OlderDatabaseError } from './log-error.ts'
 import { type LogPosition, LogWriter, prepareLogFolder } from './log-writer.ts'
-import { placeInHistory } from './place-in-history.ts'
+import { mustKnow, placeInHistory } from './place-in-history.ts'
 
 /** Audit events looked at in one read, so that no other read waits for long. */
 const PAGE = 500
@@ -24,8 +24,12 @@ const PAUSE_MS = 20
  * where it stopped; and an issuance waits for nothing but its own commit.
  */
 export interface IssuanceLog {
-  /** Begins to follow, and goes on until `stop`. */
-  start(): void
+  /**
+   * Begins to follow, and goes on until `stop`.
+   *
+   * @param fail told when the database was replaced by an earlier copy meanwhile; nothing may be served from it
+   */
+  start(fail: (error: Error) => void): void
   /**
    * Resolves when everything that was committed before the call is durable in the log.
    *
@@ -119,6 +123,8 @@ function follow(options: IssuanceLogOptions, writer: LogWriter, lock: ServerLock
 
   async function attempt(): Promise<void> {
     try {
+      // A database on a server of its own can be replaced while this process runs.
+      await mustKnow(store.history, positionOf(writer), options.folder)
       await catchUp()
       if (problem !== undefined) log.info('issuance-log.well-again')
       problem = undefined
@@ -139,10 +145,12 @@ function follow(options: IssuanceLogOptions, writer: LogWriter, lock: ServerLock
   }
 
   return {
-    start() {
+    start(fail) {
       loop ??= (async () => {
         while (!stopping.signal.aborted) {
-          await flush().catch(() => undefined)
+          await flush().catch((error: unknown) => {
+            if (error instanceof OlderDatabaseError) fail(error)
+          })
           await clock.sleep(options.delaySeconds * 1000, stopping.signal)
         }
       })()

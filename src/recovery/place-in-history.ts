@@ -1,5 +1,5 @@
 import type { HistoryStore } from '../store/history.ts'
-import { LogError } from './log-error.ts'
+import { LogError, OlderDatabaseError } from './log-error.ts'
 import type { LogPosition } from './log-writer.ts'
 
 /**
@@ -39,7 +39,12 @@ export async function placeInHistory(
   return { lineage, epoch, mark: { id: event?.id ?? 0, fingerprint: event?.fingerprint ?? '' } }
 }
 
-async function mustKnow(history: HistoryStore, last: LogPosition, folder: string): Promise<void> {
+/**
+ * Makes sure that a store knows what its log was written from.
+ *
+ * @throws {OlderDatabaseError}
+ */
+export async function mustKnow(history: HistoryStore, last: LogPosition, folder: string): Promise<void> {
   const { id, fingerprint } = last.mark
   if (id === 0) return
   const event = await history.find(id)
@@ -48,7 +53,7 @@ async function mustKnow(history: HistoryStore, last: LogPosition, folder: string
   // A log that slept for longer than the audit trail is kept.
   if (event === undefined && oldest !== undefined && oldest > id) return
   const stands = newest === undefined ? 'it is empty' : `it ends with event ${newest.id} of ${newest.at.toISOString()}`
-  throw new LogError(
+  throw new OlderDatabaseError(
     `the database is older than the log of what it issued, ${folder}: ${stands}, and the log knows of event ${id}` +
       `${event === undefined ? '' : ', which says something else there'}. An earlier copy of the database would use CRL numbers again, ` +
       'accept external account keys twice, and not know what was issued since. Put the right database back; if it is ' +

@@ -28,6 +28,10 @@ export interface PostgresServer {
   /** A new empty database. */
   createDatabase(): Promise<string>
   dropDatabase(name: string): Promise<void>
+  /** Copies a database that nobody is connected to. @returns the name of the copy */
+  copyDatabase(name: string): Promise<string>
+  /** Cuts off everybody from a database and puts another one in its place, under its name. */
+  replaceDatabase(name: string, by: string): Promise<void>
   /** Runs SQL as the superuser. */
   sql(database: string, statement: string): Promise<string>
   /** From now on this role must give its password when it comes over TCP. */
@@ -202,6 +206,17 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
     },
     async dropDatabase(name) {
       await psql('postgres', `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+    },
+    async copyDatabase(name) {
+      const copy = `copy_${databases++}_${randomBytes(4).toString('hex')}`
+      await psql('postgres', `CREATE DATABASE ${copy} TEMPLATE ${name}`)
+      return copy
+    },
+    async replaceDatabase(name, by) {
+      await psql('postgres', `ALTER DATABASE ${name} ALLOW_CONNECTIONS false`)
+      await psql('postgres', `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '${name}'`)
+      await psql('postgres', `ALTER DATABASE ${name} RENAME TO ${name}_replaced`)
+      await psql('postgres', `ALTER DATABASE ${by} RENAME TO ${name}`)
     },
     sql: psql,
     pids: () => (child?.pid === undefined ? [] : [child.pid, ...childrenOf(child.pid)]),
