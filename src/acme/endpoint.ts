@@ -50,8 +50,8 @@ export interface AcmeServices {
   readonly pollSeconds?: (about: 'validation' | 'issuance') => number
   /** Chains to serve after a leaf of this issuer: the default one first, then the alternates. PEM, without the root. */
   chainsPem(issuerId: string): readonly string[] | undefined
-  /** How far the server is from keeping up with its work: 0 when it does, 1 when it refuses new orders. */
-  shortage(): number
+  /** How far the server is from keeping up: 0 when it does, 1 when it refuses new orders. Absent as `pollSeconds` is. */
+  readonly shortage?: () => number
   readonly settings: {
     readonly renewalInfo: {
       readonly retryAfterSeconds: number

@@ -34,7 +34,11 @@ export interface AcmeListenerOptions {
 export function createAcmeListener(options: AcmeListenerOptions): HttpListener {
   const { limits } = options
   const admission = createAdmission(options)
-  const services = { ...options.services, pollSeconds: createPollPace(admission, options.services) }
+  const services: AcmeServices = {
+    ...options.services,
+    pollSeconds: createPollPace(admission, options.services),
+    shortage: () => admission.shortage,
+  }
   const keys = new KeyCache()
   const bases = [options.publicUrl, ...options.formerPublicUrls].map((base) => base.replace(/\/+$/, ''))
   const served = options.directories.map(

@@ -177,7 +177,6 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     limits,
     wrappedKeys,
     chainsPem: chainsOf(allIssuers),
-    shortage: () => 0,
     settings: settingsOf(config),
   }
 

@@ -217,6 +217,26 @@ describe('KF-F23 a server past its capacity', () => {
     assert.equal(new Piece(admission, 'begin').state, 'started')
   })
 
+  test('tells how far it is from keeping up: by the fullest queue behind it, and wholly while it refuses', async () => {
+    let fullness = 0.5
+    const calm = open({
+      pressures: () => [
+        { queue: 'store', fullness: 0 },
+        { queue: 'issuance', fullness },
+      ],
+    })
+    assert.equal(calm.shortage, 0)
+    fullness = 0.75
+    assert.equal(calm.shortage, 0.5)
+    fullness = 3
+    assert.equal(calm.shortage, 1)
+    const { admission } = await overfull()
+    new Piece(admission, 'begin')
+    await turn()
+    await clock.advance(600)
+    assert.equal(admission.shortage, 1)
+  })
+
   test('is normal again half a second after the last refusal, also when nobody comes any more', async () => {
     const { admission, running } = await overfull()
     new Piece(admission, 'begin')

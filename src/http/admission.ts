@@ -93,6 +93,13 @@ export class Admission {
     return this.#overload !== undefined
   }
 
+  /** How far we are from keeping up: 0 while the lines behind us are at most half full, 1 when nothing new is begun. */
+  get shortage(): number {
+    if (this.#overload !== undefined) return 1
+    const fullest = Math.max(0, ...(this.#options.pressures?.() ?? []).map(({ fullness }) => fullness))
+    return Math.min(1, Math.max(0, 2 * fullest - 1))
+  }
+
   get waiting(): number {
     return this.#lines.finish.length + this.#lines.begin.length
   }

@@ -169,7 +169,6 @@ export async function startServer(process: Process, parts: ServerParts): Promise
     limits,
     wrappedKeys,
     chainsPem: (id) => (id === issuer.id ? [encodePem('CERTIFICATE', issuer.certificate.der)] : undefined),
-    shortage: () => 0,
     settings: settingsOf(config),
   }
   const keys = new KeyCache()

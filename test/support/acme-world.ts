@@ -194,7 +194,6 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
     metrics,
     log,
     chainsPem: (issuerId) => (issuerId === issuer.id ? [issuing.certificatePem] : undefined),
-    shortage: () => 0,
     settings: {
       maxContacts: 10,
       identifiersPerOrder: 100,

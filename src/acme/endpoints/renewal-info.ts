@@ -35,7 +35,7 @@ async function answer(
   const { start, end } = renewalWindow(certificate, {
     now: clock.now(),
     isIssuerReplaced,
-    shortage: services.shortage(),
+    shortage: services.shortage?.() ?? 0,
   })
   const { explanationUrl } = settings.renewalInfo
   const isUrgent = isIssuerReplaced || certificate.revokedAt !== undefined
