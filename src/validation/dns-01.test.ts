@@ -17,7 +17,7 @@ after(() => dns.close())
 async function prove(name = 'www.corp.test'): Promise<void> {
   await proveDns01(
     { name, keyAuthorization: KEY_AUTHORIZATION },
-    aResolver([dns.resolver], { timeoutMs: 50 }),
+    aResolver([dns.resolver], { timeoutMs: 500 }),
     aProbe(),
   )
 }
