@@ -1,8 +1,9 @@
+import { decisionFacts, decisionRecord } from '../enrollment/decision-record.ts'
 import type { Identifier } from '../lib/identifier.ts'
-import type { Requester } from '../policy/decision.ts'
+import type { PolicyRequest, Requester } from '../policy/decision.ts'
 import type { AccountRecord } from '../store/records.ts'
 import type { AcmeServices, AuthenticatedRequest } from './endpoint.ts'
-import { refusalError, refusalFacts } from './refusal.ts'
+import { refusalError } from './refusal.ts'
 
 /** The account as policy knows it. */
 export function requesterOf(account: AccountRecord): Requester {
@@ -21,31 +22,30 @@ export function requesterOf(account: AccountRecord): Requester {
  */
 export async function decideOnNames(
   identifiers: readonly Identifier[],
-  asked: { readonly request: AuthenticatedRequest; readonly account: AccountRecord; readonly lifetimeSeconds: number },
+  asking: { readonly request: AuthenticatedRequest; readonly account: AccountRecord; readonly lifetimeSeconds: number },
   services: Pick<AcmeServices, 'store' | 'clock'>,
 ): Promise<void> {
-  const { request, account, lifetimeSeconds } = asked
+  const { request, account, lifetimeSeconds } = asking
   const { directory, requestId } = request
-  const decision = await directory.policy.decide({
+  const asked: PolicyRequest = {
     requester: requesterOf(account),
     stage: 'order',
     profile: directory.profile.name,
     names: identifiers,
     lifetimeSeconds,
     at: services.clock.now(),
-  })
+  }
+  const decision = await directory.policy.decide(asked)
   if (decision.outcome === 'allow') return
-  const facts = refusalFacts(decision)
+  const facts = decisionFacts(decision)
   request.log.info('policy.denied', { ...facts })
-  await services.store.audit.append([
-    {
-      at: services.clock.now(),
-      event: 'policy.denied',
-      requestId,
-      directory: directory.name,
-      accountId: account.id,
-      data: facts,
-    },
-  ])
+  await services.store.decisions.append(decisionRecord({ asked, decision }, { reference: requestId }), {
+    at: asked.at,
+    event: 'policy.denied',
+    requestId,
+    directory: directory.name,
+    accountId: account.id,
+    data: facts,
+  })
   throw refusalError(decision, requestId)
 }

@@ -1,3 +1,4 @@
+import { decisionFacts } from '../enrollment/decision-record.ts'
 import type { EnrollmentResult } from '../enrollment/enrollment.ts'
 import type { Identifier } from '../lib/identifier.ts'
 import type { AccountRecord, AuthorizationRecord, OrderWithAuthorizations } from '../store/records.ts'
@@ -5,7 +6,7 @@ import type { SubjectPublicKey } from '../x509/spki.ts'
 import { requesterOf } from './decide-on-names.ts'
 import type { AcmeServices, AuthenticatedRequest } from './endpoint.ts'
 import { AcmeError } from './problem.ts'
-import { refusalError, refusalFacts } from './refusal.ts'
+import { refusalError } from './refusal.ts'
 import { orderStatus } from './state/order.ts'
 
 /** How the claim of an order ended, as far as the requester must know; the order itself tells the rest. */
@@ -71,7 +72,7 @@ function outcomeOf(result: EnrollmentResult, request: AuthenticatedRequest, orde
     case 'not-ready':
       return result.outcome
     case 'refused': {
-      const facts = refusalFacts(result.decision)
+      const facts = decisionFacts(result.decision)
       request.log.info('policy.denied', { orderId, ...facts })
       // An allowing decision cannot refuse; if one does, the refusal stands without a reason.
       if (result.decision.outcome === 'allow') throw new AcmeError('unauthorized', 'The certificate was refused')

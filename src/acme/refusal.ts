@@ -43,18 +43,6 @@ export function refusalError(decision: Decision & { outcome: 'deny' }, requestId
   return new AcmeError(PROBLEM_OF_REASON[worst.code], `${reasons.map(sentence).join('; ')}${note}`)
 }
 
-/** The reasons as the operator's log and audit trail keep them. */
-export function refusalFacts(decision: Decision): { reasons: readonly object[] } {
-  return {
-    reasons: decision.reasons.map(({ rule, code, detail, name }) => ({
-      rule,
-      code,
-      detail,
-      ...(name && { name: `${name.type}:${name.value}` }),
-    })),
-  }
-}
-
 export function reference(requestId: RequestId): string {
   return `reference ${requestId}`
 }

@@ -24,6 +24,7 @@ export function retentionPolicy({ retention }: Pick<Config, 'retention'>): Reten
     unusedAccountsSeconds: retention.unusedAccounts,
     spentEabKeysSeconds: retention.spentEabKeys,
     auditSeconds: retention.audit,
+    decisionsSeconds: retention.decisions,
   }
 }
 

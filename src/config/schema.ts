@@ -535,6 +535,9 @@ export const configSchema = z.strictObject({
         .default(90 * 86_400)
         .describe('external account keys, after they were used, revoked or expired'),
       audit: duration.default(400 * 86_400).describe('the audit trail'),
+      decisions: duration
+        .default(90 * 86_400)
+        .describe('decisions of policy with all that was asked; what `policy replay` and `explain` can look back over'),
     })
     .prefault({}),
   chaos: z

@@ -9,7 +9,7 @@ import type { Policy, Requester } from '../policy/decision.ts'
 import type { Store } from '../store/store.ts'
 
 export interface EnrollmentDependencies {
-  readonly store: Pick<Store, 'accounts' | 'orders' | 'certificates' | 'blockedKeys'>
+  readonly store: Pick<Store, 'accounts' | 'orders' | 'certificates' | 'blockedKeys' | 'decisions'>
   /** By name; a function is asked each time, so that issuers can be added to a running service. */
   readonly issuers: ReadonlyMap<string, Issuer> | (() => ReadonlyMap<string, Issuer>)
   readonly policyFor: (requester: Requester) => Policy

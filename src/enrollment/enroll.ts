@@ -1,3 +1,4 @@
+import type { Decided } from '../issuance/examine.ts'
 import type { Issuer } from '../issuance/issuer.ts'
 import type { Prepared } from '../issuance/prepare.ts'
 import { prepare } from '../issuance/prepare.ts'
@@ -8,6 +9,7 @@ import type { CertificateRecord } from '../store/records.ts'
 import type { KeyAlgorithmName } from '../x509/algorithms.ts'
 import { KEY_ALGORITHMS } from '../x509/algorithms.ts'
 import { certificateEvent } from './audit.ts'
+import { decisionFacts, decisionRecord } from './decision-record.ts'
 import type { EnrollmentDependencies } from './dependencies.ts'
 import { issuersOf } from './dependencies.ts'
 import type { EnrollmentRequest, EnrollmentResult } from './enrollment.ts'
@@ -45,6 +47,7 @@ export async function claim(dependencies: EnrollmentDependencies, request: Enrol
   for (let attempt = 0; attempt < SERIAL_ATTEMPTS; attempt++) {
     const serial = newSerial(random)
     const prepared = await prepare({ ...request, serial }, { issuer, policy, clock })
+    if (prepared.outcome === 'refused') await keepRefusal(dependencies, request, prepared)
     if (prepared.outcome !== 'prepared') return prepared
     const now = clock.now()
     const record = recordOf(request, issuer, serial, prepared, now)
@@ -55,6 +58,7 @@ export async function claim(dependencies: EnrollmentDependencies, request: Enrol
     })
     const outcome = await store.certificates.begin(record, {
       now,
+      decision: decisionRecord(prepared, { ...record, reference: request.requestId }),
       audit,
       ...(request.order === undefined ? {} : { csrSha256: request.order.csrSha256 }),
     })
@@ -81,6 +85,23 @@ function findIssuer(dependencies: EnrollmentDependencies, request: EnrollmentReq
   throw new Error(
     `profile ${request.profile.name} names the issuer ${JSON.stringify(request.profile.issuer)}, which does not exist here`,
   )
+}
+
+/** A refusal is kept with its reasons before the requester hears of it, whatever front end it came through. */
+async function keepRefusal(
+  { store }: EnrollmentDependencies,
+  { requestId, requester, order }: EnrollmentRequest,
+  refused: Decided,
+): Promise<void> {
+  const about = { reference: requestId, ...(order && { orderId: order.id }) }
+  await store.decisions.append(decisionRecord(refused, about), {
+    at: refused.asked.at,
+    event: 'policy.denied',
+    requestId,
+    ...(requester.kind === 'account' && { directory: requester.directory, accountId: requester.accountId }),
+    ...(order && { orderId: order.id }),
+    data: decisionFacts(refused.decision),
+  })
 }
 
 function recordOf(

@@ -2,6 +2,7 @@ import { IssuanceError } from '../issuance/issuance-error.ts'
 import { issue } from '../issuance/issue.ts'
 import type { IssuanceToken } from '../issuance/prepare.ts'
 import { SignerError } from '../signer/signer.ts'
+import type { DecisionRecord } from '../store/decisions.ts'
 import type { AuditEvent, CertificateRecord, StoredProblem } from '../store/records.ts'
 import { certificateEvent } from './audit.ts'
 import type { EnrollmentDependencies } from './dependencies.ts'
@@ -40,7 +41,7 @@ export async function finish(
       return { outcome: 'processing' }
     }
     log.error('certificate.signing-failed', { error })
-    return abandon(dependencies, record, error instanceof Error ? error.message : 'the signer failed', requestId)
+    return abandon(dependencies, record, error instanceof Error ? error.message : 'the signer failed', named)
   }
 
   const now = clock.now()
@@ -79,22 +80,32 @@ export function abandon(
   dependencies: Pick<EnrollmentDependencies, 'store' | 'clock' | 'log'>,
   record: CertificateRecord,
   reason: string,
-  requestId?: string,
+  about: { readonly requestId?: string; readonly decision?: DecisionRecord } = {},
 ): Promise<Finished> {
+  const { requestId } = about
   const named = requestId === undefined ? {} : { requestId }
   const audit = certificateEvent('certificate.abandoned', record, dependencies.clock.now(), { reason, ...named })
-  return giveUp(dependencies, record, { reason, audit, ...named })
+  return giveUp(dependencies, record, { reason, audit, ...about })
 }
 
 /** The same for one of which only the key is known. */
 export async function giveUp(
   { store, log }: Pick<EnrollmentDependencies, 'store' | 'log'>,
   { issuerId, serial, orderId }: Pick<CertificateRecord, 'issuerId' | 'serial' | 'orderId'>,
-  { reason, audit, requestId }: { readonly reason: string; readonly audit: AuditEvent; readonly requestId?: string },
+  about: {
+    readonly reason: string
+    readonly audit: AuditEvent
+    readonly requestId?: string
+    readonly decision?: DecisionRecord
+  },
 ): Promise<Finished> {
+  const { reason, audit, requestId, decision } = about
   const error: StoredProblem = { type: 'serverInternal', status: 500, detail: INTERNAL_FAILURE }
   try {
-    await store.certificates.abandon({ issuerId, serial }, { now: audit.at, error, audit })
+    await store.certificates.abandon(
+      { issuerId, serial },
+      { now: audit.at, error, ...(decision && { decision }), audit },
+    )
   } catch (cause) {
     log.error('certificate.commit-failed', { requestId, orderId, serial, error: cause })
     return { outcome: 'processing' }

@@ -6,6 +6,7 @@ import { RESUME_LIMIT_SECONDS } from '../issuance/resume-limit.ts'
 import type { Requester } from '../policy/decision.ts'
 import type { CertificateRecord } from '../store/records.ts'
 import type { DamagedReservation } from '../store/store.ts'
+import { decisionRecord } from './decision-record.ts'
 import type { EnrollmentDependencies } from './dependencies.ts'
 import { issuersOf } from './dependencies.ts'
 import { abandon, type Finished, finish, giveUp } from './finish.ts'
@@ -81,6 +82,9 @@ async function resumeOne(dependencies: EnrollmentDependencies, record: Certifica
       log.info('certificate.resumed', { orderId: record.orderId, serial: record.serial })
       return noteIfAway(await finish(dependencies, record, prepared.token))
     case 'refused':
+      return abandon(dependencies, record, `no longer allowed: ${reasonOf(prepared)}`, {
+        decision: decisionRecord(prepared, record),
+      })
     case 'unacceptable':
       return abandon(dependencies, record, `no longer allowed: ${reasonOf(prepared)}`)
     default:

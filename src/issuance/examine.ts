@@ -1,4 +1,4 @@
-import type { Decision, Policy, Requester } from '../policy/decision.ts'
+import type { Decision, Policy, PolicyRequest, Requester } from '../policy/decision.ts'
 import type { ParsedTbsCertificate } from '../x509/certificate.ts'
 import { parseTbsCertificate } from '../x509/certificate.ts'
 import { OID } from '../x509/oids.ts'
@@ -14,9 +14,15 @@ import { requestedNames } from './requested-names.ts'
 import { lifetimeSecondsOf } from './validity.ts'
 
 export type Examination =
-  | { readonly outcome: 'sound'; readonly decision: Decision; readonly warnings: readonly string[] }
-  | { readonly outcome: 'refused'; readonly decision: Decision }
+  | ({ readonly outcome: 'sound'; readonly warnings: readonly string[] } & Decided)
+  | ({ readonly outcome: 'refused' } & Decided)
   | { readonly outcome: 'unacceptable'; readonly about: 'names'; readonly detail: string }
+
+/** What policy was asked about the bytes, and what it said. */
+export interface Decided {
+  readonly asked: PolicyRequest
+  readonly decision: Decision
+}
 
 /**
  * Looks at the bytes that are about to be signed as a stranger would: parses them, compares them with what was meant,
@@ -63,18 +69,20 @@ export async function examine(
       detail: `the issuing CA may not certify this: ${outside.join('; ')}`,
     }
 
-  const decision = await decide(leaf, intended, context)
+  const asked = question(leaf, intended, context)
+  const decision = await decide(asked, context.policy)
   switch (decision.outcome) {
     case 'allow':
       return {
         outcome: 'sound',
+        asked,
         decision,
         warnings: findings
           .filter(({ severity }) => severity === 'warn')
           .map(({ lint, detail }) => `${lint}: ${detail}`),
       }
     case 'deny':
-      return { outcome: 'refused', decision }
+      return { outcome: 'refused', asked, decision }
     default: {
       const unknown: never = decision
       throw new IssuanceError('DEFECTIVE', `policy answered with an unknown outcome: ${JSON.stringify(unknown)}`)
@@ -93,23 +101,28 @@ function parse(tbsDer: Buffer): ParsedTbsCertificate {
 
 const USAGE_NAMES: Readonly<Record<string, string>> = { [OID.serverAuth]: 'serverAuth', [OID.clientAuth]: 'clientAuth' }
 
-/** Every value is read from the bytes. A policy that cannot answer is a no (KF-G01). */
-async function decide(
+/** Every value is read from the bytes. */
+function question(
   leaf: ParsedTbsCertificate,
   intended: Intention,
-  { policy, requester, now }: { readonly policy: Policy; readonly requester: Requester; readonly now: Date },
-): Promise<Decision> {
+  { requester, now }: { readonly requester: Requester; readonly now: Date },
+): PolicyRequest {
+  return {
+    requester,
+    stage: 'issuance',
+    profile: intended.profile.name,
+    names: requestedNames(leaf.subjectAltNames),
+    key: { algorithm: leaf.publicKey.algorithm, bits: leaf.publicKey.bits, spkiSha256: leaf.publicKey.sha256 },
+    lifetimeSeconds: lifetimeSecondsOf(leaf),
+    extendedKeyUsages: (leaf.extendedKeyUsage ?? []).map((oid) => USAGE_NAMES[oid] ?? oid),
+    at: now,
+  }
+}
+
+/** A policy that cannot answer is a no (KF-G01). */
+async function decide(asked: PolicyRequest, policy: Policy): Promise<Decision> {
   try {
-    return await policy.decide({
-      requester,
-      stage: 'issuance',
-      profile: intended.profile.name,
-      names: requestedNames(leaf.subjectAltNames),
-      key: { algorithm: leaf.publicKey.algorithm, bits: leaf.publicKey.bits, spkiSha256: leaf.publicKey.sha256 },
-      lifetimeSeconds: lifetimeSecondsOf(leaf),
-      extendedKeyUsages: (leaf.extendedKeyUsage ?? []).map((oid) => USAGE_NAMES[oid] ?? oid),
-      at: now,
-    })
+    return await policy.decide(asked)
   } catch {
     return {
       outcome: 'deny',

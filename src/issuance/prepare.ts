@@ -1,12 +1,12 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Identifier } from '../lib/identifier.ts'
-import type { Decision, Policy, Requester } from '../policy/decision.ts'
+import type { Policy, Requester } from '../policy/decision.ts'
 import type { CertificateRecord, ProfileSnapshot } from '../store/records.ts'
 import type { SubjectPublicKey } from '../x509/spki.ts'
 import { buildLeaf } from './build-leaf.ts'
 import { checkIssuerLimits } from './check-issuer.ts'
 import type { Intention } from './compare-with-plan.ts'
-import { examine } from './examine.ts'
+import { type Decided, examine } from './examine.ts'
 import { IssuanceError } from './issuance-error.ts'
 import type { Issuer } from './issuer.ts'
 import type { Lint } from './lint.ts'
@@ -48,17 +48,16 @@ export interface PrepareContext {
   readonly lints?: readonly Lint[]
 }
 
-export interface Prepared extends ValidityWindow {
+export interface Prepared extends ValidityWindow, Decided {
   readonly outcome: 'prepared'
   readonly tbsDer: Buffer
   readonly token: IssuanceToken
-  readonly decision: Decision
   readonly warnings: readonly string[]
 }
 
 export type PrepareResult =
   | Prepared
-  | { readonly outcome: 'refused'; readonly decision: Decision }
+  | ({ readonly outcome: 'refused' } & Decided)
   | { readonly outcome: 'unacceptable'; readonly about: 'validity' | 'names'; readonly detail: string }
 
 /**
@@ -138,11 +137,12 @@ async function admit(
   if (examination.outcome !== 'sound') return examination
   const token = Object.freeze({}) as IssuanceToken
   unspent.set(token, { tbsDer: bytes, issuer })
-  const { decision, warnings } = examination
+  const { asked, decision, warnings } = examination
   return {
     outcome: 'prepared',
     tbsDer: Buffer.from(bytes),
     token,
+    asked,
     decision,
     warnings,
     notBefore: intended.notBefore,

@@ -1,4 +1,5 @@
 import type { AccountId, AuthorizationId, ChallengeId, EabKeyId, OrderId } from '../lib/ids.ts'
+import type { DecisionRecord, DecisionStore, PolicyVersionStore } from './decisions.ts'
 import type { HistoryStore } from './history.ts'
 import type { IssuedNameSet, LimitStore, PauseRule } from './limit-store.ts'
 import type {
@@ -50,6 +51,8 @@ export interface Store {
   readonly secrets: SecretStore
   readonly limits: LimitStore
   readonly audit: AuditStore
+  readonly decisions: DecisionStore
+  readonly policyVersions: PolicyVersionStore
   readonly retention: RetentionStore
   readonly instances: InstanceStore
   readonly clock: ClockStore
@@ -279,8 +282,8 @@ export interface DamagedReservation {
 
 export interface CertificateStore {
   /**
-   * The commit before signing: takes the order from ready to processing, and stores serial, to-be-signed bytes and
-   * audit intent, all or nothing (design: claim and intent in one transaction).
+   * The commit before signing: takes the order from ready to processing, and stores serial, to-be-signed bytes, audit
+   * intent and the decision that allows it, all or nothing (design: claim and intent in one transaction).
    *
    * - `not-ready`: the order is not ready at `now` (decided inside the transaction: order unfinished and unexpired,
    *   every authorization valid and unexpired, account valid; KF-B24, KF-E04)
@@ -288,7 +291,7 @@ export interface CertificateStore {
    */
   begin(
     certificate: CertificateRecord,
-    options: { now: Date; csrSha256?: string; audit: AuditEvent },
+    options: { now: Date; csrSha256?: string; decision?: DecisionRecord; audit: AuditEvent },
   ): Promise<'begun' | 'not-ready' | 'serial-taken'>
   /**
    * The commit after signing: certificate, order state and audit together, with what limits remember of its names.
@@ -298,10 +301,10 @@ export interface CertificateStore {
     key: { issuerId: string; serial: string },
     options: { certificateDer: Buffer; now: Date; names?: IssuedNameSet; audit: AuditEvent },
   ): Promise<'completed' | 'unknown'>
-  /** Gives a reservation up and fails its order: the serial stays taken for ever. */
+  /** Gives a reservation up, for a decision where one is given, and fails its order: the serial stays taken for ever. */
   abandon(
     key: { issuerId: string; serial: string },
-    options: { now: Date; error: StoredProblem; audit: AuditEvent },
+    options: { now: Date; error: StoredProblem; decision?: DecisionRecord; audit: AuditEvent },
   ): Promise<void>
   /**
    * Reservations made before `before` that were neither completed nor abandoned; oldest first, those that cannot be
@@ -388,6 +391,8 @@ export interface RetentionPolicy {
   readonly unusedAccountsSeconds: number
   readonly spentEabKeysSeconds: number
   readonly auditSeconds: number
+  /** Also how long the text of a policy stays after another took its place. */
+  readonly decisionsSeconds: number
 }
 
 export interface RetentionStore {

@@ -78,12 +78,14 @@ storeContract(
   { forgets: true },
 )
 
-// Counting is for metrics, listing external account keys for operators, and the oldest audit events and superseded
-// CRLs are few by their LIMIT or by nature; so are issuers.
+// Counting is for metrics, listing external account keys for operators, and the oldest audit events, the oldest decisions and
+// superseded CRLs are few by their LIMIT or by nature; so are issuers.
 const MAY_SCAN = [
   /SELECT COUNT\(\*\)/,
   /FROM eab_keys (WHERE directory = \? )?ORDER BY/,
-  /DELETE FROM audit_events/,
+  /DELETE FROM (audit_events|decisions)/,
+  // One row for each change of the policy.
+  /FROM policy_versions/,
   /DELETE FROM crls/,
   /^DROP/,
   /sqlite_schema/,

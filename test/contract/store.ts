@@ -8,6 +8,7 @@ import { certificatesContract } from './store/certificates.ts'
 import { clockContract } from './store/clock.ts'
 import { crlsContract } from './store/crls.ts'
 import { damageContract } from './store/damage.ts'
+import { decisionsContract } from './store/decisions.ts'
 import type { StoreUnderTest, WithStore } from './store/harness.ts'
 import { interleavingsContract } from './store/interleavings.ts'
 import { keysAndNoncesContract } from './store/keys-and-nonces.ts'
@@ -56,6 +57,7 @@ export function storeContract(
     limitsContract(withStore)
     clockContract(withStore)
     auditContract(withStore)
+    decisionsContract(withStore)
     replacementsContract(withStore)
     retentionContract(withStore)
     recoveryContract(withStore)

@@ -20,6 +20,7 @@ import {
   auditEvent,
   authorizationRecord,
   certificateRecord,
+  decisionRecord,
   dnsName,
   eabKeyRecord,
   hours,
@@ -156,7 +157,9 @@ export const WRITES: Readonly<Record<string, Prepare>> = {
   'certificates.begin': async (store, now) => {
     const placed = await readyOrder(store, await createAccount(store, now), [dnsName('a.test')], now)
     const certificate = certificateRecord(now, placed)
-    return () => begin(store, certificate, now)
+    const decision = decisionRecord(now, { serial: certificate.serial })
+    const options = { now, csrSha256: 'c5'.repeat(32), decision, audit: audit(now) }
+    return () => store.certificates.begin(certificate, options)
   },
   'certificates.complete': async (store, now) => {
     const certificate = await withReservation(store, now)
@@ -165,7 +168,8 @@ export const WRITES: Readonly<Record<string, Prepare>> = {
   },
   'certificates.abandon': async (store, now) => {
     const certificate = await withReservation(store, now)
-    return () => store.certificates.abandon(certificate, { now, error: problem('failed'), audit: audit(now) })
+    const options = { now, error: problem('failed'), decision: decisionRecord(now), audit: audit(now) }
+    return () => store.certificates.abandon(certificate, options)
   },
   'certificates.revoke': async (store, now) => {
     const certificate = await issueCertificate(store, now)
@@ -187,6 +191,9 @@ export const WRITES: Readonly<Record<string, Prepare>> = {
     await store.limits.spend([{ key: 'k', rule: RULE, units: 2 }], now)
     return () => store.limits.clear('k', audit(now))
   },
+  'decisions.append': async (store, now) => () => store.decisions.append(decisionRecord(now), audit(now)),
+  'policyVersions.record': async (store, now) => () =>
+    store.policyVersions.record({ version: 'v1', loadedAt: now, author: 'ann', text: 'version: 1' }, audit(now)),
   'audit.append': async (store, now) => () => store.audit.append([audit(now), audit(now)]),
   'retention.sweep': async (store, now) => {
     const { order } = await withOrder(store, now)
@@ -198,6 +205,7 @@ export const WRITES: Readonly<Record<string, Prepare>> = {
       unusedAccountsSeconds: 0,
       spentEabKeysSeconds: 0,
       auditSeconds: 0,
+      decisionsSeconds: 0,
     }
     return () => store.retention.sweep(policy, { now: later(now, hours(24 * 365)), batch: 100 })
   },
@@ -261,6 +269,10 @@ export const READS: ReadonlySet<string> = new Set([
   'limits.list',
   'limits.listPauses',
   'audit.findByReference',
+  'decisions.find',
+  'decisions.page',
+  'policyVersions.find',
+  'policyVersions.list',
   'retention.counts',
   'clock.newestSeen',
   'instances.beat',

@@ -117,6 +117,7 @@ test('CQ-O14 days later an unfinished order reads invalid, and a finished one is
       unusedAccountsSeconds: journey.chancery.running.config.retention.unusedAccounts,
       spentEabKeysSeconds: journey.chancery.running.config.retention.spentEabKeys,
       auditSeconds: journey.chancery.running.config.retention.audit,
+      decisionsSeconds: journey.chancery.running.config.retention.decisions,
     },
     { now: clock.now(), batch: 1000 },
   )

@@ -49,7 +49,7 @@ function breaking(
   store: Store,
   method: Writes,
   how: 'lost' | 'landed',
-): Pick<Store, 'accounts' | 'orders' | 'certificates' | 'blockedKeys'> {
+): Pick<Store, 'accounts' | 'orders' | 'certificates' | 'blockedKeys' | 'decisions'> {
   const certificates = new Proxy(store.certificates, {
     get(target, name) {
       const real = Reflect.get(target, name)
@@ -60,7 +60,8 @@ function breaking(
       }
     },
   }) as CertificateStore
-  return { accounts: store.accounts, orders: store.orders, certificates, blockedKeys: store.blockedKeys }
+  const { accounts, orders, blockedKeys, decisions } = store
+  return { accounts, orders, certificates, blockedKeys, decisions }
 }
 
 async function openWatched(t: TestContext): Promise<{ world: EnrollmentWorld; key: WatchedKey }> {

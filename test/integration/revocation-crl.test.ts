@@ -252,6 +252,7 @@ test('KF-D01 the list equals a naive oracle after any mix of revoking, expiring,
     unusedAccountsSeconds: 1,
     spentEabKeysSeconds: 1,
     auditSeconds: 1,
+    decisionsSeconds: 1,
   }
   /** Everything ever revoked, never forgotten; `done` once a list made after its end has named it as it stands. */
   const oracle = new Map<string, { record: CertificateRecord; reason: number; done: boolean }>()

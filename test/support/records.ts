@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Identifier } from '../../src/lib/identifier.ts'
 import { type AccountId, newId } from '../../src/lib/ids.ts'
 import type { Random } from '../../src/lib/random.ts'
+import type { DecisionRecord } from '../../src/store/decisions.ts'
 import type {
   AccountRecord,
   AuditEvent,
@@ -152,4 +153,31 @@ export function auditEvent(now: Date, event: string, fields: Partial<AuditEvent>
 
 export function problem(detail: string, type = 'unauthorized'): StoredProblem {
   return { type, detail, status: 403 }
+}
+
+/** A refusal at newOrder, or what `fields` make of it. */
+export function decisionRecord(at: Date, fields: Partial<DecisionRecord> = {}): DecisionRecord {
+  const name = { type: 'dns', value: 'www.corp.test' } as const
+  return {
+    request: {
+      requester: {
+        kind: 'account',
+        directory: DIRECTORY,
+        accountId: 'acc_one',
+        externalKey: { id: 'eab_one', attributes: { team: 'a' }, groups: ['web'] },
+      },
+      stage: 'order',
+      profile: PROFILE.name,
+      names: [name],
+      lifetimeSeconds: 3600,
+      at,
+    },
+    decision: {
+      outcome: 'deny',
+      reasons: [{ rule: 'names.dns', code: 'name-not-allowed', detail: 'no', name }],
+      version: '0123456789abcdef',
+      nearMisses: [{ rule: 'team-b', name: 'dns:www.corp.test', misses: ['the rule is for others'] }],
+    },
+    ...fields,
+  }
 }

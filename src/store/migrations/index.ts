@@ -3,7 +3,8 @@ import { rateLimits } from './0002-rate-limits.ts'
 import { renewal } from './0003-renewal.ts'
 import { storePath } from './0004-store-path.ts'
 import { lineages } from './0005-lineages.ts'
+import { decisions } from './0006-decisions.ts'
 import type { Migration } from './migration.ts'
 
 /** Every step of the schema, in order. */
-export const MIGRATIONS: readonly Migration[] = [initial, rateLimits, renewal, storePath, lineages]
+export const MIGRATIONS: readonly Migration[] = [initial, rateLimits, renewal, storePath, lineages, decisions]

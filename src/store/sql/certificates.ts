@@ -15,6 +15,7 @@ import {
 } from './certificate-rows.ts'
 import { nextRevocation } from './crls.ts'
 import { type Database, lockRows, type Reads, Undo, writeOrUndo } from './database.ts'
+import { appendDecision } from './decisions.ts'
 import { digest } from './encoding.ts'
 import { noteIssued } from './limits.ts'
 import { failOrder } from './order-endings.ts'
@@ -93,7 +94,7 @@ interface Key {
 
 export function createCertificateStore(database: Database): CertificateStore {
   return {
-    begin: (certificate, { now, csrSha256, audit }) =>
+    begin: (certificate, { now, csrSha256, decision, audit }) =>
       writeOrUndo<'begun' | 'not-ready' | 'serial-taken'>(database, async (sql) => {
         if (certificate.orderId !== undefined) {
           const at = now.getTime()
@@ -112,6 +113,7 @@ export function createCertificateStore(database: Database): CertificateStore {
         } else if (certificate.accountId !== undefined) await noteUse(sql, certificate.accountId, now)
         const { changes } = await sql.run(INSERT_RESERVATION, ...reservationParams(certificate))
         if (changes === 0) throw new Undo('serial-taken')
+        if (decision !== undefined) await appendDecision(sql, decision)
         await appendAudit(sql, audit)
         return 'begun'
       }),
@@ -135,11 +137,12 @@ export function createCertificateStore(database: Database): CertificateStore {
         return 'completed'
       }),
 
-    abandon: (key, { now, error, audit }) =>
+    abandon: (key, { now, error, decision, audit }) =>
       database.write(async (sql) => {
         const abandoned = await sql.get<{ order_id: string | null }>(ABANDON, now.getTime(), key.issuerId, key.serial)
         if (abandoned === undefined) return
         if (abandoned.order_id !== null) await failOrder(sql, abandoned.order_id, { now, error })
+        if (decision !== undefined) await appendDecision(sql, decision)
         await appendAudit(sql, audit)
       }),
 

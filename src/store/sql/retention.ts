@@ -22,6 +22,7 @@ const TABLES: readonly {
     ['rate_limits', 'key'],
     ['issued_name_sets', 'key'],
     ['name_failures', 'key'],
+    ['policy_versions', 'version'],
   ].map(([name = '', key = '']) => ({ name, key: [key], start: [''] })),
   ...[
     ['replacements', 'issuer_id', 'serial'],
@@ -30,6 +31,7 @@ const TABLES: readonly {
   ].map(([name = '', ...key]) => ({ name, key, start: ['', ''] })),
   { name: 'order_authorizations', key: ['order_id', 'position'], start: ['', -1] },
   { name: 'audit_events', key: ['id'], start: [0] },
+  { name: 'decisions', key: ['id'], start: [0] },
 ]
 
 /** Rows counted by one statement, so that counting a million of them never holds up the event loop (KF-F15). */
@@ -102,11 +104,22 @@ const DELETE_ACCOUNTS = `
     ORDER BY created_at LIMIT ?
   )`
 
-// Events stand in the order of their instants, but for jumps of the clock; so the oldest few are looked at, and an
+// They stand in the order of their instants, but for jumps of the clock; so the oldest few are looked at, and an
 // index on the instant, which every issuance would pay for, is not needed.
-const DELETE_EVENTS = `
-  DELETE FROM audit_events WHERE id IN (
-    SELECT id FROM (SELECT id, at FROM audit_events ORDER BY id LIMIT ?) AS oldest WHERE at <= ?
+const [DELETE_EVENTS = '', DELETE_DECISIONS = ''] = ['audit_events', 'decisions'].map(
+  (table) => `
+  DELETE FROM ${table} WHERE id IN (
+    SELECT id FROM (SELECT id, at FROM ${table} ORDER BY id LIMIT ?) AS oldest WHERE at <= ?
+  )`,
+)
+
+// No decision that is kept was made by a policy whose place another took before that.
+const DELETE_VERSIONS = `
+  DELETE FROM policy_versions WHERE version IN (
+    SELECT version FROM policy_versions AS older WHERE EXISTS (
+      SELECT 1 FROM policy_versions AS newer
+      WHERE newer.last_loaded_at > older.last_loaded_at AND newer.last_loaded_at <= ?
+    ) ORDER BY last_loaded_at LIMIT ?
   )`
 
 export function createRetentionStore(database: Database): RetentionStore {
@@ -162,7 +175,12 @@ async function sweep(sql: Sql, policy: RetentionPolicy, { now, batch }: { now: D
   await remove(DELETE_CRLS)
   await remove(DELETE_EAB_KEYS, before(policy.spentEabKeysSeconds))
   await remove(DELETE_ACCOUNTS, before(policy.unusedAccountsSeconds))
-  if (left > 0) left -= (await sql.run(DELETE_EVENTS, left, before(policy.auditSeconds))).changes
+  for (const [statement, seconds] of [
+    [DELETE_EVENTS, policy.auditSeconds],
+    [DELETE_DECISIONS, policy.decisionsSeconds],
+  ] as const)
+    if (left > 0) left -= (await sql.run(statement, left, before(seconds))).changes
+  await remove(DELETE_VERSIONS, before(policy.decisionsSeconds))
   return batch - left
 }
 

@@ -10,11 +10,13 @@ import { createCertificateStore } from './certificates.ts'
 import { createClockStore, noteInstant } from './clock.ts'
 import { createCrlStore } from './crls.ts'
 import type { Database } from './database.ts'
+import { createDecisionStore } from './decisions.ts'
 import { createEabKeyStore } from './eab-keys.ts'
 import { createHistoryStore } from './history.ts'
 import { createLimitStore } from './limits.ts'
 import { createNonceStore } from './nonces.ts'
 import { createOrderStore } from './orders.ts'
+import { createPolicyVersionStore } from './policy-versions.ts'
 import { createRecoveryStore } from './recovery.ts'
 import { createRetentionStore } from './retention.ts'
 import { createSecretStore } from './secrets.ts'
@@ -59,6 +61,8 @@ export function createSqlStore(engine: Database, options: SqlStoreOptions): Stor
     secrets: createSecretStore(database),
     limits: createLimitStore(database),
     audit: createAuditStore(database),
+    decisions: createDecisionStore(database),
+    policyVersions: createPolicyVersionStore(database),
     retention: createRetentionStore(database),
     instances,
     clock: instants,

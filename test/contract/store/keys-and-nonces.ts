@@ -18,6 +18,7 @@ const POLICY = {
   unusedAccountsSeconds: 3600,
   spentEabKeysSeconds: 3600,
   auditSeconds: 3600,
+  decisionsSeconds: 3600,
 }
 
 /**

@@ -25,6 +25,7 @@ const RETENTION = {
   unusedAccountsSeconds: 3600,
   spentEabKeysSeconds: 3600,
   auditSeconds: 3600,
+  decisionsSeconds: 3600,
 }
 const PAUSE: PauseRule = { failures: 3, seconds: 60, atMostSeconds: 600 }
 

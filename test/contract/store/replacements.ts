@@ -69,6 +69,7 @@ export function replacementsContract(withStore: WithStore): void {
         unusedAccountsSeconds: 1e6,
         spentEabKeysSeconds: 1e6,
         auditSeconds: 1e6,
+        decisionsSeconds: 1e6,
       }
       const end = predecessor(now).notAfter
       await store.retention.sweep(policy, { now: later(end, -1), batch: 100 })

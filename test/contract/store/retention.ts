@@ -36,6 +36,7 @@ const POLICY: RetentionPolicy = {
   unusedAccountsSeconds: 90 * DAY,
   spentEabKeysSeconds: 10 * DAY,
   auditSeconds: 60 * DAY,
+  decisionsSeconds: 60 * DAY,
 }
 
 function days(count: number): number {
