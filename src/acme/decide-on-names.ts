@@ -1,7 +1,7 @@
 import { decisionFacts, decisionRecord } from '../enrollment/decision-record.ts'
 import type { Identifier } from '../lib/identifier.ts'
 import type { PolicyRequest, Requester } from '../policy/decision.ts'
-import type { AccountRecord } from '../store/records.ts'
+import type { AccountRecord, ProfileSnapshot } from '../store/records.ts'
 import type { AcmeServices, AuthenticatedRequest } from './endpoint.ts'
 import { refusalError } from './refusal.ts'
 
@@ -22,15 +22,20 @@ export function requesterOf(account: AccountRecord): Requester {
  */
 export async function decideOnNames(
   identifiers: readonly Identifier[],
-  asking: { readonly request: AuthenticatedRequest; readonly account: AccountRecord; readonly lifetimeSeconds: number },
+  asking: {
+    readonly request: AuthenticatedRequest
+    readonly account: AccountRecord
+    readonly profile: ProfileSnapshot
+    readonly lifetimeSeconds: number
+  },
   services: Pick<AcmeServices, 'store' | 'clock'>,
 ): Promise<void> {
-  const { request, account, lifetimeSeconds } = asking
+  const { request, account, profile, lifetimeSeconds } = asking
   const { directory, requestId } = request
   const asked: PolicyRequest = {
     requester: requesterOf(account),
     stage: 'order',
-    profile: directory.profile.name,
+    profile: profile.name,
     names: identifiers,
     lifetimeSeconds,
     at: services.clock.now(),

@@ -4,7 +4,7 @@ import type { AcmeDirectory } from './endpoint.ts'
  * The directory object (RFC 8555 §7.1.1): strings at the top, everything else in `meta`, which is always there
  * (CQ-D01, CQ-D02, CQ-D03).
  */
-export function renderDirectory({ urls, config, profile, profileDescription }: AcmeDirectory): object {
+export function renderDirectory({ urls, config, profiles }: AcmeDirectory): object {
   return {
     newNonce: urls.newNonce,
     newAccount: urls.newAccount,
@@ -20,7 +20,9 @@ export function renderDirectory({ urls, config, profile, profileDescription }: A
         config.caaIdentities.length > 0 && { caaIdentities: config.caaIdentities }),
       externalAccountRequired: config.externalAccount === 'required',
       // draft-ietf-acme-profiles §3
-      profiles: { [profile.name]: profileDescription || profile.name },
+      profiles: Object.fromEntries(
+        profiles.map(({ snapshot, description }) => [snapshot.name, description || snapshot.name]),
+      ),
     },
   }
 }

@@ -26,10 +26,17 @@ export interface AcmeDirectory {
   readonly policy: Policy
   /** What that policy says of certificate keys, so that finalize can refuse a weak one before anything is claimed. */
   readonly keyRules: CertificateKeyRules
-  /** The profile that a new order of this directory gets, as it is now. */
+  /** The profile of a new order that asks for none, as it is now. */
   readonly profile: ProfileSnapshot
-  /** Shown in `meta.profiles` beside the profile's name; absent or empty means the name itself. */
-  readonly profileDescription?: string
+  /** Every profile that an order may ask for, the default one first. */
+  readonly profiles: readonly OfferedProfile[]
+}
+
+/** A profile of a directory, as clients are told of it. */
+export interface OfferedProfile {
+  readonly snapshot: ProfileSnapshot
+  /** Shown in `meta.profiles` beside the profile's name; empty means the name itself. */
+  readonly description: string
 }
 
 /** What endpoints work with; handed in by `app/`. */

@@ -4,7 +4,7 @@ import { baseName, isWildcard } from '../lib/identifier.ts'
 import type { AccountId } from '../lib/ids.ts'
 import { newId } from '../lib/ids.ts'
 import type { Random } from '../lib/random.ts'
-import type { AuthorizationRecord, ChallengeRecord, ChallengeType } from '../store/records.ts'
+import type { AuthorizationRecord, ChallengeRecord, ChallengeType, ProfileSnapshot } from '../store/records.ts'
 import type { ReuseKey } from '../store/store.ts'
 import type { AcmeDirectory, AcmeServices } from './endpoint.ts'
 import { identifierError } from './identifiers.ts'
@@ -31,10 +31,15 @@ const LEAST_REUSE_SECONDS = 900
  */
 export async function planAuthorizations(
   identifiers: readonly Identifier[],
-  context: { readonly directory: AcmeDirectory; readonly accountId: AccountId; readonly now: Date },
+  context: {
+    readonly directory: AcmeDirectory
+    readonly profile: Pick<ProfileSnapshot, 'name'>
+    readonly accountId: AccountId
+    readonly now: Date
+  },
   services: Pick<AcmeServices, 'store' | 'random' | 'settings'>,
 ): Promise<AuthorizationPlan> {
-  const { directory, accountId, now } = context
+  const { directory, now } = context
   const { settings } = services
   const offers = identifiers.map((identifier) => ({
     identifier,
@@ -46,14 +51,14 @@ export async function planAuthorizations(
   }
 
   const found = await services.store.authorizations.findReusable(
-    identifiers.map((identifier) => reuseKey(identifier, directory, accountId)),
+    identifiers.map((identifier) => reuseKey(identifier, context)),
     { now, pendingSince: new Date(now.getTime() - settings.sharePendingSeconds * 1000) },
   )
   const created: AuthorizationRecord[] = []
   const authorizations = offers.map(({ identifier, types }, index) => {
     const candidate = found[index]
     if (candidate && isReusable(candidate, types, now, settings)) return candidate
-    const draft = draftAuthorization(reuseKey(identifier, directory, accountId), types, {
+    const draft = draftAuthorization(reuseKey(identifier, context), types, {
       random: services.random,
       now,
       expiresAt: new Date(now.getTime() + settings.pendingAuthorizationLifetimeSeconds * 1000),
@@ -67,15 +72,22 @@ export async function planAuthorizations(
 /** The key of reuse: account, exact name, wildcard flag and profile. The method is looked at in `isReusable`. */
 function reuseKey(
   identifier: Identifier,
-  directory: AcmeDirectory,
-  accountId: AccountId,
+  {
+    directory,
+    profile,
+    accountId,
+  }: {
+    readonly directory: AcmeDirectory
+    readonly profile: Pick<ProfileSnapshot, 'name'>
+    readonly accountId: AccountId
+  },
 ): ReuseKey & Pick<AuthorizationRecord, 'accountId'> {
   return {
     directory: directory.name,
     accountId,
     identifier: { type: identifier.type, value: baseName(identifier) },
     wildcard: isWildcard(identifier),
-    profile: directory.profile.name,
+    profile: profile.name,
   }
 }
 

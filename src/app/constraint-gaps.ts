@@ -6,7 +6,7 @@ import { ipAddressBytes } from '../lib/ip-address.ts'
 import type { GeneralName } from '../x509/general-name.ts'
 import { checkNameConstraints } from '../x509/name-constraints.ts'
 import { DEFAULT_ISSUER } from './home.ts'
-import { serverNames } from './name-scope.ts'
+import { profilesOf, serverNames } from './name-scope.ts'
 
 /**
  * What the configuration allows and the issuing CA's name constraints do not, one sentence each: such orders would
@@ -15,7 +15,7 @@ import { serverNames } from './name-scope.ts'
 export function constraintGaps(config: ResolvedConfig, issuer: Issuer): string[] {
   const gaps: string[] = []
   for (const directory of Object.values(config.directories)) {
-    if (config.profiles[directory.profile]?.issuer !== issuer.name) continue
+    if (!profilesOf(directory).some((profile) => config.profiles[profile]?.issuer === issuer.name)) continue
     const allow = config.policies[directory.policy]?.allow
     const missing = [
       ...(allow?.dns ?? []).filter((pattern) => !fits(issuer, { type: 'dns', value: sampleOf(pattern) })),

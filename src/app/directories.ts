@@ -1,4 +1,4 @@
-import type { AcmeDirectory } from '../acme/endpoint.ts'
+import type { AcmeDirectory, OfferedProfile } from '../acme/endpoint.ts'
 import { directoryUrls } from '../acme/urls.ts'
 import { ConfigError } from '../config/config-error.ts'
 import type { ResolvedConfig } from '../config/read.ts'
@@ -9,6 +9,7 @@ import { type CertificateKeyRules, loadKeyRules } from '../policy/key-policy.ts'
 import { createPolicy } from '../policy/policy.ts'
 import { createServerPolicy } from '../policy/server-policy.ts'
 import type { ProfileSnapshot } from '../store/records.ts'
+import { profilesOf } from './name-scope.ts'
 
 /**
  * Builds every ACME directory with its policy and profile.
@@ -33,21 +34,26 @@ async function build(config: ResolvedConfig): Promise<AcmeDirectory[]> {
   const keyRulesOf = new Map<string, CertificateKeyRules>()
   for (const [name, policy] of Object.entries(config.policies)) keyRulesOf.set(name, await loadKeyRules(policy.keys))
   return Object.entries(config.directories).map(([name, directory]) => {
-    const profile = profiles.get(directory.profile)
+    const offered = profilesOf(directory).map((asked): OfferedProfile => {
+      const snapshot = profiles.get(asked)
+      if (snapshot === undefined)
+        throw new Error(`directories.${name} names the profile ${asked}, which does not exist`)
+      return { snapshot, description: config.profiles[asked]?.description ?? '' }
+    })
+    const [first] = offered
     const policy = policies.get(directory.policy)
     const keyRules = keyRulesOf.get(directory.policy)
-    if (profile === undefined || policy === undefined || keyRules === undefined) {
-      throw new Error(`directories.${name} names a profile or policy that does not exist`)
+    if (first === undefined || policy === undefined || keyRules === undefined) {
+      throw new Error(`directories.${name} names a policy that does not exist`)
     }
-    const profileDescription = config.profiles[directory.profile]?.description ?? ''
     return {
       name,
       config: directory,
       urls: directoryUrls(config.publicUrl, name),
       policy,
       keyRules,
-      profile,
-      profileDescription,
+      profile: first.snapshot,
+      profiles: offered,
     }
   })
 }

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import type { NameConstraints } from '../ca/ca-certificate.ts'
 import type { ResolvedConfig } from '../config/read.ts'
+import type { DirectoryConfig } from '../config/schema.ts'
 import { HomeError } from './home.ts'
 
 /**
@@ -8,14 +9,14 @@ import { HomeError } from './home.ts'
  * directories allow, and the names of our own certificate. Wider than the policy only where RFC 5280 §4.2.1.10 can
  * say no more: a name also covers what is below it.
  *
- * @param issuer only directories whose profile names this issuing CA count
+ * @param issuer only directories with a profile that names this issuing CA count
  * @throws {HomeError} when a policy allows any name, which no constraint can say, or there is no name
  */
 export function nameScope(config: ResolvedConfig, issuer: string, ownNames: readonly string[]): NameConstraints {
   const dns = new Set<string>()
   const ip = new Set<string>()
   for (const directory of Object.values(config.directories)) {
-    if (config.profiles[directory.profile]?.issuer !== issuer) continue
+    if (!profilesOf(directory).some((profile) => config.profiles[profile]?.issuer === issuer)) continue
     const allow = config.policies[directory.policy]?.allow
     for (const pattern of allow?.dns ?? []) {
       const base = literalEnd(pattern)
@@ -40,6 +41,11 @@ export function nameScope(config: ResolvedConfig, issuer: string, ownNames: read
     )
   }
   return { dns: withoutCovered([...dns]), ip: [...ip] }
+}
+
+/** The profiles that a directory offers, by name. */
+export function profilesOf({ profile, profiles }: DirectoryConfig): string[] {
+  return [...new Set([profile, ...profiles])]
 }
 
 /** The labels behind the last one with a wildcard: `**.prod.example` → `prod.example`. */

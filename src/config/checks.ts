@@ -33,6 +33,7 @@ function checkReferences(config: ResolvedConfig): string[] {
   }
   for (const [name, directory] of Object.entries(config.directories)) {
     mustExist(`directories.${name}.profile`, 'profiles', directory.profile)
+    for (const profile of directory.profiles) mustExist(`directories.${name}.profiles`, 'profiles', profile)
     mustExist(`directories.${name}.policy`, 'policies', directory.policy)
     if (directory.challenges.length === 0)
       problems.push(`directories.${name}.challenges: name at least one challenge, nothing could be proved`)

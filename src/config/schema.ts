@@ -107,7 +107,10 @@ const directory = z.strictObject({
   profile: z
     .string()
     .default('server')
-    .describe('the profile of every order of this directory, by its name below `profiles`'),
+    .describe('the profile of orders that ask for none, by its name below `profiles`'),
+  profiles: listOf(z.string())
+    .default([])
+    .describe('further profiles that an order may ask for by name (ACME profiles extension)'),
   externalAccount: z
     .enum(['none', 'optional', 'required'])
     .default('none')

@@ -111,6 +111,7 @@ function question(
     requester,
     stage: 'issuance',
     profile: intended.profile.name,
+    profileFacts: intended.profile,
     names: requestedNames(leaf.subjectAltNames),
     key: { algorithm: leaf.publicKey.algorithm, bits: leaf.publicKey.bits, spkiSha256: leaf.publicKey.sha256 },
     lifetimeSeconds: lifetimeSecondsOf(leaf),

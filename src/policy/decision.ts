@@ -29,12 +29,22 @@ export interface Proof {
 
 export type ProofMethod = 'http-01' | 'dns-01' | 'tls-alpn-01' | 'pre-authorized' | 'account-binding'
 
+/** What policy needs to know of a profile; a `ProfileSnapshot` has it. */
+export interface ProfileFacts {
+  readonly lifetimeSeconds: number
+  readonly maxLifetimeSeconds: number
+  /** Names such as `serverAuth`. */
+  readonly extendedKeyUsages: readonly string[]
+}
+
 /** Everything a decision may depend on. What is absent is not known yet at that stage. */
 export interface PolicyRequest {
   readonly requester: Requester
   /** `order`: what was asked for. `issuance`: read back from the bytes that will be signed (KF-C09). */
   readonly stage: 'order' | 'issuance'
   readonly profile: string
+  /** The profile as the order keeps it (KF-C05); absent: as it is configured now. */
+  readonly profileFacts?: ProfileFacts
   readonly names: readonly RequestedName[]
   readonly key?: { readonly algorithm: KeyAlgorithmName; readonly bits: number; readonly spkiSha256: string }
   readonly lifetimeSeconds?: number

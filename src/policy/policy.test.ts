@@ -263,6 +263,17 @@ test('a profile must exist, and be one that the policy allows', async () => {
   assert.equal(codes(await decide(none, NAME)), 'profile')
 })
 
+test('KF-C05 a profile that an order keeps is judged as it was, unless the policy takes it away', async () => {
+  const profileFacts = { lifetimeSeconds: 7200, maxLifetimeSeconds: 7200, extendedKeyUsages: ['clientAuth'] }
+  const kept = { ...NAME, stage: 'issuance', key: KEY, profileFacts, extendedKeyUsages: ['clientAuth'] } as const
+  for (const profile of ['gone', 'both']) {
+    assert.equal(codes(await decide(STRICT, { ...kept, profile, lifetimeSeconds: 7200 })), 'allow')
+    assert.equal(codes(await decide(STRICT, { ...kept, profile, lifetimeSeconds: 7201 })), 'lifetime')
+    const narrow = configured({ allow: { dns: ['**.a.test'] }, profiles: ['server'] })
+    assert.equal(codes(await decide(narrow, { ...kept, profile, lifetimeSeconds: 7200 })), 'profile')
+  }
+})
+
 test('a lifetime is whole seconds within the maximum of the profile', async () => {
   for (const seconds of [1, 86_399, 86_400]) {
     assert.equal(codes(await decide(STRICT, { ...NAME, lifetimeSeconds: seconds })), 'allow', String(seconds))

@@ -147,6 +147,7 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
     policy,
     keyRules: policyConfig.keys,
     profile,
+    profiles: [{ snapshot: profile, description: '' }],
   }
   const limits = createLimits({
     config: { ...configSchema.parse({}).limits, ...options.limits },

@@ -11,7 +11,8 @@ import { authorizationResponse } from './authorization.ts'
 
 /**
  * Authorizes a name before any order (RFC 8555 §7.4.1). A reusable authorization is answered in place of a new one;
- * always with 201, the only success that some clients know here. Wildcards cannot be pre-authorized.
+ * always with 201, the only success that some clients know here. Wildcards cannot be pre-authorized. It
+ * is for orders of the default profile: a request for an authorization cannot name another.
  */
 export const newAuthz: Endpoint = async (request, services) => {
   const account = accountOf(request)
@@ -28,12 +29,14 @@ export const newAuthz: Endpoint = async (request, services) => {
       },
     )
   }
-  await decideOnNames([identifier], { request, account, lifetimeSeconds: directory.profile.lifetimeSeconds }, services)
+  const { profile } = directory
+  const { lifetimeSeconds } = profile
+  await decideOnNames([identifier], { request, account, profile, lifetimeSeconds }, services)
   const { limits } = services
   const asked = { directory: directory.name, account, identifiers: [identifier], isOrder: false }
   const taken = admitted(await limits.order(asked), limits)
   const now = services.clock.now()
-  const plan = await planAuthorizations([identifier], { directory, accountId: account.id, now }, services)
+  const plan = await planAuthorizations([identifier], { directory, profile, accountId: account.id, now }, services)
   const [created] = plan.created
   const [found] = plan.authorizations
   if (found === undefined) throw new Error('The plan holds no authorization for the identifier')

@@ -186,7 +186,7 @@ test('CQ-O17 an unknown profile is invalidProfile with the list; the own one and
   const names = identifiers('a.test')
   const error = await world.refused(newOrder, { by, payload: { ...names, profile: 'tlsserver' } })
   assert.equal(error.type, 'invalidProfile')
-  assert.match(error.message, /offers: server/)
+  assert.match(error.message, /one of: server/)
   assert.equal((await world.refused(newOrder, { by, payload: { ...names, profile: 7 } })).type, 'malformed')
   for (const profile of ['server', null]) {
     assert.equal((await world.call(newOrder, { by, payload: { ...names, profile } })).json.profile, 'server')

@@ -1,10 +1,11 @@
 import type { Identifier } from '../../lib/identifier.ts'
 import { newId } from '../../lib/ids.ts'
-import type { AccountRecord, OrderRecord } from '../../store/records.ts'
+import type { AccountRecord, OrderRecord, ProfileSnapshot } from '../../store/records.ts'
 import type { Predecessor } from '../../store/store.ts'
+import { chooseProfile } from '../choose-profile.ts'
 import { decideOnNames } from '../decide-on-names.ts'
 import { endedAccount } from '../ended-account.ts'
-import type { AcmeDirectory, AcmeServices, AuthenticatedRequest, Endpoint, JsonObject } from '../endpoint.ts'
+import type { AcmeServices, AuthenticatedRequest, Endpoint } from '../endpoint.ts'
 import { orderResponse } from '../find-order.ts'
 import { accountOf } from '../find-owned.ts'
 import { readIdentifiers } from '../identifiers.ts'
@@ -29,18 +30,18 @@ export const newOrder: Endpoint = async (request, services) => {
   const payload = requireObject(request.payload, 'A new order')
   const now = services.clock.now()
   const identifiers = readIdentifiers(payload['identifiers'], services.settings.identifiersPerOrder)
-  checkProfile(payload, directory)
+  const profile = chooseProfile(payload, directory)
   const validity = readRequestedValidity(payload, {
-    profile: directory.profile,
+    profile,
     maxNotBeforeAheadSeconds: directory.config.maxNotBeforeAhead,
     now,
   })
-  await decideOnNames(identifiers, { request, account, lifetimeSeconds: validity.lifetimeSeconds }, services)
+  await decideOnNames(identifiers, { request, account, profile, lifetimeSeconds: validity.lifetimeSeconds }, services)
   const replaces = await readReplaces(payload, { request, account, identifiers }, services)
   const { limits } = services
   const asked = { directory: directory.name, account, identifiers, isOrder: true }
   const taken = admitted(await limits.order(asked), limits)
-  const placed = await placeOrder({ request, account, identifiers, validity, replaces, now }, services).catch(
+  const placed = await placeOrder({ request, account, identifiers, profile, validity, replaces, now }, services).catch(
     (error: unknown) => {
       limits.giveBack(taken)
       throw error
@@ -59,21 +60,11 @@ export const newOrder: Endpoint = async (request, services) => {
   return orderResponse(found, { request, services, now, status: 201 })
 }
 
-/** This directory offers exactly its one profile; asking for it by name is allowed (draft-ietf-acme-profiles §4). */
-function checkProfile(payload: JsonObject, directory: AcmeDirectory): void {
-  const profile = payload['profile']
-  if (profile === undefined || profile === null || profile === directory.profile.name) return
-  if (typeof profile !== 'string') throw new AcmeError('malformed', '"profile" must be the name of a profile')
-  throw new AcmeError(
-    'invalidProfile',
-    `There is no such profile here; this directory offers: ${directory.profile.name}`,
-  )
-}
-
 interface Placing {
   readonly request: AuthenticatedRequest
   readonly account: AccountRecord
   readonly identifiers: readonly Identifier[]
+  readonly profile: ProfileSnapshot
   readonly validity: RequestedValidity
   readonly replaces: Predecessor | undefined
   readonly now: Date
@@ -86,11 +77,11 @@ async function placeOrder(
   placing: Placing,
   services: AcmeServices,
 ): Promise<{ order: OrderRecord; plan: AuthorizationPlan }> {
-  const { request, account, identifiers, now } = placing
+  const { request, account, identifiers, profile, now } = placing
   for (let left = PLANS; left > 0; left--) {
     const plan = await planAuthorizations(
       identifiers,
-      { directory: request.directory, accountId: account.id, now },
+      { directory: request.directory, profile, accountId: account.id, now },
       services,
     )
     const order = draftOrder(placing, plan, services)
@@ -137,13 +128,13 @@ async function placeOrder(
 }
 
 function draftOrder(placing: Placing, plan: AuthorizationPlan, services: AcmeServices): OrderRecord {
-  const { request, account, identifiers, validity, now } = placing
+  const { request, account, identifiers, profile, validity, now } = placing
   return {
     id: newId(services.random, 'order', now),
     directory: request.directory.name,
     accountId: account.id,
     identifiers,
-    profile: request.directory.profile,
+    profile,
     ...(validity.notBefore && { notBefore: validity.notBefore }),
     ...(validity.notAfter && { notAfter: validity.notAfter }),
     ...(placing.replaces && { replaces: renderCertificateId(placing.replaces) }),

@@ -1,10 +1,11 @@
-import type { ProfileTable } from './profile.ts'
+import { factsOf, type ProfileTable } from './profile.ts'
 import type { RequestRule } from './rule.ts'
 
 /** The lifetime stays within the profile's maximum. An unknown profile is for the profile rule to refuse. */
 export function lifetime(profiles: ProfileTable): RequestRule {
-  return ({ profile, stage, lifetimeSeconds }) => {
-    const facts = profiles.get(profile)
+  return (request) => {
+    const { profile, stage, lifetimeSeconds } = request
+    const facts = factsOf(request, profiles)
     if (facts === undefined) return []
     if (lifetimeSeconds === undefined && stage === 'order') return []
     const max = facts.maxLifetimeSeconds

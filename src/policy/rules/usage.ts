@@ -1,5 +1,5 @@
 import { quote } from '../../lib/quote.ts'
-import type { ProfileTable } from './profile.ts'
+import { factsOf, type ProfileTable } from './profile.ts'
 import type { RequestRule } from './rule.ts'
 
 /** RFC 5280 §4.2.1.12; a request may use the name or the object identifier. */
@@ -13,8 +13,9 @@ const NAME_OF_OID: ReadonlyMap<string, string> = new Map([
  * An unknown profile is for the profile rule to refuse.
  */
 export function usage(profiles: ProfileTable): RequestRule {
-  return ({ profile, stage, extendedKeyUsages }) => {
-    const facts = profiles.get(profile)
+  return (request) => {
+    const { profile, stage, extendedKeyUsages } = request
+    const facts = factsOf(request, profiles)
     if (facts === undefined) return []
     if (extendedKeyUsages === undefined && stage === 'order') return []
     const fault = faultOf(extendedKeyUsages ?? [], facts.extendedKeyUsages)
