@@ -169,7 +169,7 @@ test('policy is told account, external key, profile, names and lifetime', async 
         kind: 'account',
         directory: 'default',
         accountId: by.record.id,
-        eabKeyId: 'eab_0000000000000000000000',
+        externalKey: { id: 'eab_0000000000000000000000', attributes: {}, groups: [] },
       },
       stage: 'order',
       profile: 'server',
