@@ -150,7 +150,7 @@ test('KF-G01 when policy throws nothing is created', async (t) => {
   assert.deepEqual(await world.store.retention.counts(), before)
 })
 
-test('policy is told account, external key, profile, names and lifetime', async (t) => {
+test('policy is told account, external key, profile, names, lifetime and instant', async (t) => {
   const world = await openAcmeWorld({ profile: { maxLifetimeSeconds: 90_000 } })
   t.after(world.cleanup)
   const by = await world.account({ eabKeyId: 'eab_0000000000000000000000' as never })
@@ -175,6 +175,7 @@ test('policy is told account, external key, profile, names and lifetime', async 
       profile: 'server',
       names: [{ type: 'dns', value: 'a.test' }],
       lifetimeSeconds: 3600,
+      at: world.clock.now(),
     },
   ])
 })
