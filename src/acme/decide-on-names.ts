@@ -1,19 +1,10 @@
 import { decisionFacts, decisionRecord } from '../enrollment/decision-record.ts'
+import { requesterOf } from '../enrollment/requester.ts'
 import type { Identifier } from '../lib/identifier.ts'
-import type { PolicyRequest, Requester } from '../policy/decision.ts'
+import type { PolicyRequest } from '../policy/decision.ts'
 import type { AccountRecord, ProfileSnapshot } from '../store/records.ts'
 import type { AcmeServices, AuthenticatedRequest } from './endpoint.ts'
 import { refusalError } from './refusal.ts'
-
-/** The account as policy knows it. */
-export function requesterOf(account: AccountRecord): Requester {
-  return {
-    kind: 'account',
-    directory: account.directory,
-    accountId: account.id,
-    ...(account.eabKeyId && { externalKey: { id: account.eabKeyId, attributes: {}, groups: [] } }),
-  }
-}
 
 /**
  * Asks the directory's policy early, so that a hopeless order is refused with its reason at once. Issuance asks again.

@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { EabKeyId } from '../lib/ids.ts'
 import { parseId } from '../lib/ids.ts'
 import { quoteUrl } from '../lib/quote.ts'
+import { opensAccount } from '../store/eab-key.ts'
 import type { EabKeyRecord } from '../store/records.ts'
 import type { WrappedKeys } from './eab-key.ts'
 import { eabKeyContext } from './eab-key.ts'
@@ -28,7 +29,7 @@ export interface VerifiedBinding {
  * key, and its MAC.
  *
  * Whatever depends on the key identifier ends in one and the same answer after the same work: unknown, another
- * directory's, used, expired, revoked, wrong MAC (KF-B15). Spending it is left to the transaction that creates the
+ * directory's, used up, expired, revoked, wrong MAC (KF-B15). Spending it is left to the transaction that creates the
  * account (KF-B14).
  *
  * @throws {AcmeError} `malformed`, `badSignatureAlgorithm`, `badPublicKey`, `unauthorized`
@@ -52,7 +53,7 @@ export async function verifyExternalAccountBinding(
   const id = parseId('eab-key', kid)
   const found = id && (await services.store.eabKeys.find(id))
   const isGood = isMacGood(jws, alg, found, services.wrappedKeys)
-  if (found === undefined || !isGood || !isUsable(found, request.directory.name, services.clock.now()))
+  if (found === undefined || !isGood || !opensAccount(found, request.directory.name, services.clock.now()))
     throw refusedKey()
   return { eabKeyId: found.id, echo: asObject(value, WHAT) }
 }
@@ -60,7 +61,7 @@ export async function verifyExternalAccountBinding(
 /** One answer for every fault of key or MAC, with the usual cause in it (CQ-A09). */
 export function refusedKey(): AcmeError {
   return unauthorized(
-    'its key identifier is unknown, expired, revoked or already used, or its MAC does not verify. The MAC key is handed ' +
+    'its key identifier is unknown, expired, revoked or used up, or its MAC does not verify. The MAC key is handed ' +
       'out as base64url text: decode it to bytes before use',
   )
 }
@@ -92,13 +93,14 @@ function isMacGood(
   found: EabKeyRecord | undefined,
   wrappedKeys: WrappedKeys,
 ): boolean {
-  const macKey =
-    found === undefined ? decoy(wrappedKeys) : wrappedKeys.unwrap(found.wrappedMacKey, eabKeyContext(found.id))
+  // The secret of a key that only a restore remembers is lost.
+  const isKnown = found !== undefined && found.wrappedMacKey.length > 0
+  const macKey = isKnown ? wrappedKeys.unwrap(found.wrappedMacKey, eabKeyContext(found.id)) : decoy(wrappedKeys)
   const expected = createHmac(MAC_ALGORITHMS[alg].hash, macKey).update(jws.signingInput).digest()
   const given = Buffer.alloc(expected.length)
   jws.signature.copy(given)
   const isEqual = timingSafeEqual(given, expected)
-  return isEqual && jws.signature.length === expected.length && found !== undefined
+  return isEqual && jws.signature.length === expected.length && isKnown
 }
 
 /** Unwraps a key that opens nothing, so that an unknown identifier costs what a known one does. */
@@ -113,10 +115,6 @@ function decoy(wrappedKeys: WrappedKeys): Buffer {
 }
 
 const decoys = new WeakMap<WrappedKeys, Buffer>()
-
-function isUsable(key: EabKeyRecord, directory: string, now: Date): boolean {
-  return key.directory === directory && key.usedAt === undefined && key.revokedAt === undefined && now < key.expiresAt
-}
 
 function unauthorized(reason: string): AcmeError {
   return new AcmeError('unauthorized', `${WHAT} was not accepted: ${reason}`)

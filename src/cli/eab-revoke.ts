@@ -1,19 +1,23 @@
-import { parseId } from '../lib/ids.ts'
+import { changeLineage, revoking } from '../external-accounts/lineage.ts'
 import { type Command, CommandError } from './command.ts'
+import { keyIdOf } from './eab-key-id.ts'
 import { withStore } from './store-access.ts'
 
 export const command: Command = {
-  details: 'An account that was already made with the key goes on; deactivate the account itself to end it.',
+  details:
+    'Stops at once the accounts made with the key, and with those before it in its rotation: every request of theirs is ' +
+    'refused. Their certificates stay valid until they are revoked or end.',
   words: ['key-id'],
+  flags: { 'keep-accounts': { help: 'only keep the key from making more accounts' } },
   run: (context) =>
     withStore(context, async ({ store }) => {
-      const id = parseId('eab-key', context.words[0] ?? '')
-      const now = context.clock.now()
-      const event = { at: now, event: 'eab-key.revoked', data: { keyId: context.words[0], by: 'cli' } }
-      const revoked = id !== undefined && (await store.eabKeys.revoke(id, now, event))
-      if (!revoked)
-        throw new CommandError('there is no such key that could be revoked; `chancery eab list` shows what there is')
-      context.out(`${id} can no longer be used.`)
+      const id = keyIdOf(context)
+      const keepAccounts = context.on('keep-accounts')
+      const stored = await changeLineage(store.eabKeys, id, revoking({ id, now: context.clock.now(), keepAccounts }))
+      if ('refusal' in stored) throw new CommandError(stored.refusal)
+      if (stored.length === 0) throw new CommandError(`${id} was revoked before; nothing changed`)
+      for (const key of stored)
+        context.out(`${key.id} can no longer be used; its accounts ${keepAccounts ? 'go on' : 'are stopped'}.`)
       return 0
     }),
 }

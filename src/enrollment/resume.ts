@@ -4,12 +4,14 @@ import type { PrepareResult } from '../issuance/prepare.ts'
 import { prepareStored } from '../issuance/prepare.ts'
 import { RESUME_LIMIT_SECONDS } from '../issuance/resume-limit.ts'
 import type { Requester } from '../policy/decision.ts'
+import { isStopped } from '../store/eab-key.ts'
 import type { CertificateRecord } from '../store/records.ts'
 import type { DamagedReservation } from '../store/store.ts'
 import { decisionRecord } from './decision-record.ts'
 import type { EnrollmentDependencies } from './dependencies.ts'
 import { issuersOf } from './dependencies.ts'
 import { abandon, type Finished, finish, giveUp } from './finish.ts'
+import { requesterOf } from './requester.ts'
 
 /** Younger reservations are another process's running attempt, most likely; taking them up too would only sign twice. */
 export const RESUME_AFTER_SECONDS = 30
@@ -61,7 +63,7 @@ async function resumeOne(dependencies: EnrollmentDependencies, record: Certifica
   if (ageSeconds > RESUME_LIMIT_SECONDS) {
     return abandon(dependencies, record, `no certificate within ${RESUME_LIMIT_SECONDS} s of the reservation`)
   }
-  const requester = await requesterOf(dependencies, record)
+  const requester = await currentRequester(dependencies, record)
   if (typeof requester === 'string') return abandon(dependencies, record, requester)
   if (await dependencies.store.blockedKeys.isBlocked(record.spkiSha256))
     return abandon(dependencies, record, 'the public key was blocked meanwhile')
@@ -93,22 +95,21 @@ async function resumeOne(dependencies: EnrollmentDependencies, record: Certifica
 }
 
 /** Who the reservation was for, as they are now; a sentence when they may have nothing any more (KF-B24). */
-async function requesterOf({ store }: EnrollmentDependencies, record: CertificateRecord): Promise<Requester | string> {
+async function currentRequester(
+  { store, clock }: EnrollmentDependencies,
+  record: CertificateRecord,
+): Promise<Requester | string> {
   const { accountId, directory, orderId } = record
   if (accountId === undefined || directory === undefined) return { kind: 'server' }
   const account = await store.accounts.find(directory, accountId)
   if (account === undefined || account.deactivatedAt !== undefined || account.revokedAt !== undefined)
     return 'the account ended meanwhile'
+  if (isStopped(account, clock.now())) return 'the external account key of the account ended meanwhile'
   if (orderId !== undefined) {
     const found = await store.orders.get(orderId)
     if (found === undefined || found.order.failedAt !== undefined) return 'the order ended meanwhile'
   }
-  return {
-    kind: 'account',
-    directory,
-    accountId,
-    ...(account.eabKeyId === undefined ? {} : { eabKeyId: account.eabKeyId }),
-  }
+  return requesterOf(account)
 }
 
 /** Nothing that was stored of it can be relied on, so the event holds only what finds it again (KF-E12). */

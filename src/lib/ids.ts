@@ -9,6 +9,7 @@ export type OrderId = Id<'order'>
 export type AuthorizationId = Id<'authorization'>
 export type ChallengeId = Id<'challenge'>
 export type EabKeyId = Id<'eab-key'>
+export type NameGrantId = Id<'name-grant'>
 export type RequestId = Id<'request'>
 
 const PREFIX = {
@@ -17,6 +18,7 @@ const PREFIX = {
   authorization: 'azr',
   challenge: 'chl',
   'eab-key': 'eab',
+  'name-grant': 'grt',
   request: 'req',
 } as const
 
@@ -26,6 +28,7 @@ interface IdOf {
   authorization: AuthorizationId
   challenge: ChallengeId
   'eab-key': EabKeyId
+  'name-grant': NameGrantId
   request: RequestId
 }
 

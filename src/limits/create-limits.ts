@@ -126,11 +126,10 @@ class ConfiguredLimits implements Limits {
       if (waitUs > 0) return { limited: this.#limited('certificatesPerNameSet', account.id, waitUs / 1000) }
       if (this.#isRenewal(standing, set, now)) return { taken: [] }
     }
+    const externalKey = account.externalKey?.lineage ?? account.eabKeyId
     return this.#take([
       ...this.#charge('newNamesPerAccount', account.id, identifiers.length),
-      ...(account.eabKeyId === undefined
-        ? []
-        : this.#charge('newNamesPerExternalKey', account.eabKeyId, identifiers.length)),
+      ...(externalKey === undefined ? [] : this.#charge('newNamesPerExternalKey', externalKey, identifiers.length)),
       ...this.#charge('newNamesPerDirectory', directory, identifiers.length),
       // Only asked here, and taken when a certificate is stored: who cannot prove a name uses up nothing of its parent.
       ...(isOrder ? this.#parentCharges(directory, identifiers, 0) : []),

@@ -28,6 +28,10 @@ export class Fields {
     return value
   }
 
+  optionalCount(name: string): number | undefined {
+    return this.#get(name) === undefined ? undefined : this.count(name)
+  }
+
   date(name: string): Date {
     const date = new Date(Date.parse(this.text(name)))
     if (Number.isNaN(date.getTime())) throw new LogError(`${name} is not an instant`)
@@ -69,6 +73,10 @@ export class Fields {
       if (typeof one !== 'string') throw new LogError(`${name} is not a list of texts`)
       return one
     })
+  }
+
+  optionalTexts(name: string): string[] | undefined {
+    return this.#get(name) === undefined ? undefined : this.texts(name)
   }
 
   #array(name: string): unknown[] {

@@ -218,16 +218,40 @@ function parseEabKey(fields: Fields): EabKeyFacts {
   const usedAt = fields.optionalDate('usedAt')
   const usedBy = parseId('account', fields.optionalText('usedBy') ?? '')
   const revokedAt = fields.optionalDate('revokedAt')
+  const accountsEndAt = fields.optionalDate('accountsEndAt')
+  const lineage = parseId('eab-key', fields.optionalText('lineage') ?? '')
+  const maxUses = fields.value['maxUses'] === 'unlimited' ? 'unlimited' : fields.optionalCount('maxUses')
+  const owner = fields.optionalText('owner')
+  const attributes = fields.optionalInner('attributes')
+  const directories = fields.optionalTexts('directories')
+  const groups = fields.optionalTexts('groups')
+  const scope = fields.optionalTexts('scope')
+  const uses = fields.optionalCount('uses')
+  const generation = fields.optionalCount('generation')
   return {
     id,
     directory: fields.text('directory'),
     label: fields.text('label'),
     createdAt: fields.date('createdAt'),
     expiresAt: fields.date('expiresAt'),
+    ...(directories && { directories }),
+    ...(owner !== undefined && { owner }),
+    ...(attributes && { attributes: parseAttributes(attributes) }),
+    ...(groups && { groups }),
+    ...(scope && { scope }),
+    ...(accountsEndAt && { accountsEndAt }),
+    ...(maxUses !== undefined && { maxUses }),
+    ...(uses !== undefined && { uses }),
     ...(usedAt && { usedAt }),
     ...(usedBy && { usedBy }),
     ...(revokedAt && { revokedAt }),
+    ...(lineage && { lineage }),
+    ...(generation !== undefined && { generation }),
   }
+}
+
+function parseAttributes(fields: Fields): Record<string, string> {
+  return Object.fromEntries(Object.keys(fields.value).map((name) => [name, fields.text(name)]))
 }
 
 function parseReason(value: number): RevocationReason {

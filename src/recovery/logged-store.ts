@@ -7,7 +7,7 @@ import type { IssuanceLog } from './issuance-log.ts'
 const PATIENCE_MS = 2_000
 
 /**
- * A store whose answers to what ends something for good (the one use of an external account key, a revocation, the end
+ * A store whose answers to what ends something for good (a use of an external account key or its end, a revocation, the end
  * of an account, the change of its key) wait until the log has it too. So what was confirmed cannot come alive again by
  * a restore that has the log (KF-E08). Issuing waits for nothing more than before.
  *
@@ -42,7 +42,7 @@ export function withLoggedEndings(
         return changed.outcome === 'changed' ? logged(changed) : changed
       },
     },
-    eabKeys: { ...eabKeys, revoke: async (...args) => logged(await eabKeys.revoke(...args)) },
+    eabKeys: { ...eabKeys, edit: async (...args) => logged(await eabKeys.edit(...args)) },
     certificates: {
       ...certificates,
       revoke: async (...args) => {

@@ -126,7 +126,7 @@ async function putBack({ store, issuers, clock }: RecoverOptions, lost: readonly
   const { recovery } = store
   const certificates: LostCertificate[] = []
   const accounts = new Map<string, AccountRecord>()
-  const eabKeys = new Map<string, EabKeyFacts>()
+  const eabKeys = new Map<string, KnownKey>()
   const revocations: KnownRevocation[] = []
   const crlNumbers: [string, bigint][] = []
 
@@ -152,7 +152,7 @@ async function putBack({ store, issuers, clock }: RecoverOptions, lost: readonly
             accounts.set(change.account.id, change.account)
             break
           case 'eab-key':
-            eabKeys.set(change.key.id, later(eabKeys.get(change.key.id), change.key))
+            eabKeys.set(change.key.id, later(eabKeys.get(change.key.id), change))
             break
           case 'crl':
             crlNumbers.push([change.issuerId, change.number])
@@ -167,7 +167,7 @@ async function putBack({ store, issuers, clock }: RecoverOptions, lost: readonly
   let revoked = 0
   for (const batch of batches(revocations))
     revoked += (await recovery.putRevocations(batch)).filter((outcome) => outcome === 'revoked').length
-  const keys = [...eabKeys.values()]
+  const keys = [...eabKeys.values()].map(({ key }) => key)
   const keyOutcomes: string[] = []
   for (const batch of batches(keys)) keyOutcomes.push(...(await recovery.putEabKeys(batch)))
   const accountList = [...accounts.values()]
@@ -190,9 +190,29 @@ async function putBack({ store, issuers, clock }: RecoverOptions, lost: readonly
   }
 }
 
-/** A log of two replicas may say the same twice; what ended in either of them ended. */
-function later(before: EabKeyFacts | undefined, now: EabKeyFacts): EabKeyFacts {
-  return before?.usedAt === undefined && before?.revokedAt === undefined ? now : { ...now, ...before }
+/** An external account key as an event of that number told of it. */
+interface KnownKey {
+  readonly id: number
+  readonly key: EabKeyFacts
+}
+
+/** The logs of two replicas may say the same twice, one of them less: the newer word holds, but what ended stays ended. */
+function later(before: KnownKey | undefined, now: KnownKey): KnownKey {
+  if (before === undefined) return now
+  const [older, newer] = before.id > now.id ? [now, before] : [before, now]
+  const mostUsed = (older.key.uses ?? 0) > (newer.key.uses ?? 0) ? older.key : newer.key
+  const { uses, usedAt, usedBy } = mostUsed.usedAt === undefined ? older.key : mostUsed
+  const revokedAt = newer.key.revokedAt ?? older.key.revokedAt
+  return {
+    id: newer.id,
+    key: {
+      ...newer.key,
+      ...(uses !== undefined && { uses }),
+      ...(usedAt && { usedAt }),
+      ...(usedBy && { usedBy }),
+      ...(revokedAt && { revokedAt }),
+    },
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Identifier } from '../lib/identifier.ts'
-import type { AccountId, AuthorizationId, ChallengeId, EabKeyId, OrderId } from '../lib/ids.ts'
+import type { AccountId, AuthorizationId, ChallengeId, EabKeyId, NameGrantId, OrderId } from '../lib/ids.ts'
 
 /**
  * What the store keeps: facts and instants only. No status is stored; `acme/state/` computes it from these and
@@ -33,23 +33,59 @@ export interface AccountRecord {
   /** The verified externalAccountBinding object, echoed unchanged (RFC 8555 §7.3.4), and the key that made it. */
   readonly externalAccountBinding?: unknown
   readonly eabKeyId?: EabKeyId
+  /** That key as it is now; absent when there is none, or none any more. Read with the account, never written with it. */
+  readonly externalKey?: AccountKey
+  /** Present when names may be granted to it without a challenge. Read with the account, never written with it. */
+  readonly hasNameGrants?: true
   readonly createdAt: Date
   readonly deactivatedAt?: Date
   /** Server-initiated deactivation. */
   readonly revokedAt?: Date
 }
 
+/** What an account has from its external account key. */
+export interface AccountKey {
+  /** The first key of the lineage: who holds the account, however often the key was rotated. */
+  readonly lineage: EabKeyId
+  readonly attributes: Readonly<Record<string, string>>
+  readonly groups: readonly string[]
+  /** Names of the only rules that may allow something; absent: any. */
+  readonly scope?: readonly string[]
+  /** From this instant on the account is stopped; absent: the end of the key does not touch it. */
+  readonly accountsEndAt?: Date
+}
+
 export interface EabKeyRecord {
   readonly id: EabKeyId
   readonly directory: string
-  /** The MAC key, wrapped by the state folder's storage key; plain bytes never reach the database. */
+  /** All directories in which it opens accounts, `directory` among them; absent: that one alone. */
+  readonly directories?: readonly string[]
+  /** The MAC key, wrapped by the state folder's storage key; plain bytes never reach the database. Empty: lost. */
   readonly wrappedMacKey: Buffer
   readonly label: string
+  /** Whom to ask about it. */
+  readonly owner?: string
+  /** What is known of the holder, for policy and profiles. */
+  readonly attributes?: Readonly<Record<string, string>>
+  readonly groups?: readonly string[]
+  /** Names of the only rules of the policy file that may allow something to its accounts; absent: any. */
+  readonly scope?: readonly string[]
   readonly createdAt: Date
+  /** The end of making accounts with it. */
   readonly expiresAt: Date
+  /** From then on the accounts made with it are stopped; absent: its end leaves them. */
+  readonly accountsEndAt?: Date
+  /** How many accounts it may make; absent: one. */
+  readonly maxUses?: number | 'unlimited'
+  /** How many it made; absent: none. */
+  readonly uses?: number
+  /** The last use. */
   readonly usedAt?: Date
   readonly usedBy?: AccountId
   readonly revokedAt?: Date
+  /** The key that this one succeeds in the end, and the number of rotations since; absent for a first key. */
+  readonly lineage?: EabKeyId
+  readonly generation?: number
 }
 
 /** The profile as it was when the order was made; used to the order's end (KF-C05). JSON-safe. */
@@ -126,8 +162,34 @@ export interface AuthorizationRecord {
   readonly expiresAt: Date
   readonly deactivatedAt?: Date
   readonly revokedAt?: Date
-  /** At least one; in the order of creation. */
+  /** How the name was shown without a challenge; it is then valid from the first. */
+  readonly proof?: DirectProof
+  /** At least one, but where there is `proof`; in the order of creation. */
   readonly challenges: readonly ChallengeRecord[]
+}
+
+/** A name that counts as proved though no challenge was answered. */
+export interface DirectProof {
+  readonly method: 'pre-authorized' | 'account-binding'
+  readonly at: Date
+  /** The grant of a name that was pre-authorized. */
+  readonly grantId?: NameGrantId
+}
+
+/** A name that an account, or every account of a lineage of external account keys, need not prove. */
+export interface NameGrantRecord {
+  readonly id: NameGrantId
+  readonly holder: AccountId | EabKeyId
+  /** Without `*.`; see `wildcard`. */
+  readonly identifier: Identifier
+  /** Whether it is for `*.` and the name, instead of for the name. */
+  readonly wildcard: boolean
+  /** Whom to ask about it. */
+  readonly owner: string
+  readonly note: string
+  readonly createdAt: Date
+  readonly expiresAt: Date
+  readonly revokedAt?: Date
 }
 
 /** An order with everything its status is computed from. `authorizations` are in the order of the identifiers. */

@@ -90,8 +90,8 @@ export class StoreError extends Error {
 export interface AccountStore {
   /**
    * Creates the account, or returns the one that already holds this key in this directory (`created: false`,
-   * unchanged). With `eab`, the external account key is spent in the same transaction: `eab-unusable` when it is
-   * used, expired, revoked or of another directory, and then nothing is created (KF-B14). A key that is already
+   * unchanged). With `eab`, one use of the external account key is spent in the same transaction: `eab-unusable` when
+   * it is used up, expired, revoked or of another directory, and then nothing is created (KF-B14). A key that is already
    * an account's wins over the binding, which is then not looked at (CQ-A10).
    */
   create(
@@ -132,10 +132,26 @@ export interface AccountStore {
 
 export interface EabKeyStore {
   create(key: EabKeyRecord, audit: AuditEvent): Promise<void>
+  /** All of them or none; `taken` names those whose id there is already, and then nothing is stored. */
+  createAll(keys: readonly EabKeyRecord[], audit: readonly AuditEvent[]): Promise<{ taken: readonly EabKeyId[] }>
   find(id: EabKeyId): Promise<EabKeyRecord | undefined>
   list(directory?: string): Promise<EabKeyRecord[]>
-  revoke(id: EabKeyId, now: Date, audit: AuditEvent): Promise<boolean>
+  /** At most `limit` accounts made with this very key, the oldest first, and how many there are. */
+  accountsOf(
+    id: EabKeyId,
+    limit: number,
+  ): Promise<{ count: number; accounts: readonly Pick<AccountRecord, 'id' | 'directory' | 'createdAt'>[] }>
+  /**
+   * Changes the lineage of a key in one transaction: `edit` is given all its keys, the first one first, and says which
+   * to store. A key with a new id is added. May be called more than once, and has no effect but its value; undefined
+   * changes nothing. Resolves with what was stored, empty for nothing; undefined when there is no such key.
+   */
+  edit(id: EabKeyId, edit: LineageEdit): Promise<readonly EabKeyRecord[] | undefined>
 }
+
+export type LineageEdit = (
+  lineage: readonly EabKeyRecord[],
+) => { readonly put: readonly EabKeyRecord[]; readonly audit: readonly AuditEvent[] } | undefined
 
 export interface NonceStore {
   /**

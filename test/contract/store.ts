@@ -9,6 +9,8 @@ import { clockContract } from './store/clock.ts'
 import { crlsContract } from './store/crls.ts'
 import { damageContract } from './store/damage.ts'
 import { decisionsContract } from './store/decisions.ts'
+
+import { externalKeysContract } from './store/external-keys.ts'
 import type { StoreUnderTest, WithStore } from './store/harness.ts'
 import { interleavingsContract } from './store/interleavings.ts'
 import { keysAndNoncesContract } from './store/keys-and-nonces.ts'
@@ -49,6 +51,7 @@ export function storeContract(
       keepsNonceRows: options.keepsNonceRows ?? true,
       nonceMarginMs: options.nonceMarginMs ?? 0,
     })
+    externalKeysContract(withStore)
     ordersContract(withStore)
     authorizationsContract(withStore)
     validationJobsContract(withStore, restart)

@@ -28,6 +28,7 @@ import {
   later,
   orderRecord,
   problem,
+  revokeEabKey,
 } from '../support/records.ts'
 
 /** What a write of the store needs before, as a function that does it: the write alone is what a kill is around. */
@@ -93,10 +94,14 @@ export const WRITES: Readonly<Record<string, Prepare>> = {
     const key = eabKeyRecord(now)
     return () => store.eabKeys.create(key, audit(now))
   },
-  'eabKeys.revoke': async (store, now) => {
+  'eabKeys.createAll': async (store, now) => {
+    const keys = [eabKeyRecord(now), eabKeyRecord(now)]
+    return () => store.eabKeys.createAll(keys, [audit(now), audit(now)])
+  },
+  'eabKeys.edit': async (store, now) => {
     const key = eabKeyRecord(now)
     await store.eabKeys.create(key, audit(now))
-    return () => store.eabKeys.revoke(key.id, now, audit(now))
+    return () => revokeEabKey(store, key.id, now)
   },
   'nonces.spend': async (store, now) => () => store.nonces.spend(anyHex(8), later(now, SOON)),
   'orders.create': async (store, now) => {

@@ -153,7 +153,7 @@ export const VANDALISM: readonly Vandalism[] = [
     promise: 'eab-once',
     apply({ database, pick }) {
       const { eabKeyId = '' } = pick.account((one) => one.eabKeyId !== undefined)
-      const unspend = 'UPDATE eab_keys SET used_at = NULL, used_by = NULL, ends_at = expires_at WHERE id = ?'
+      const unspend = 'UPDATE eab_keys SET used_at = NULL, used_by = NULL, uses = 0, ends_at = expires_at WHERE id = ?'
       database.prepare(unspend).run(eabKeyId)
       return eabKeyId
     },

@@ -5,6 +5,7 @@ import { directoryUrls } from '../../src/acme/urls.ts'
 import type { AcmeReply } from '../support/acme-test-client.ts'
 import type { EdgeServer } from '../support/edge-server.ts'
 import { openEdgeServer, PUBLIC_URL } from '../support/edge-server.ts'
+import { revokeEabKey } from '../support/records.ts'
 import { flattenedJws, generateTestKey } from '../support/test-keys.ts'
 
 const urls = directoryUrls(PUBLIC_URL, 'default')
@@ -196,7 +197,7 @@ test('KF-B15 CQ-A09 an unknown, foreign, used, revoked or expired key and a wron
   )
   const revoked = await server.eabKey()
   const now = server.clock.now()
-  await server.store.eabKeys.revoke(revoked.id, now, { at: now, event: 'test', data: {} })
+  await revokeEabKey(server.store, revoked.id, now)
   const expired = await server.eabKey({ expiresAt: now })
   const foreign = await server.eabKey({ directory: 'optional' })
   const asText = Buffer.from(good.macKey.toString('base64url'))

@@ -11,6 +11,7 @@ import { configSchema } from '../../src/config/schema.ts'
 import type { EabKeyId } from '../../src/lib/ids.ts'
 import { newId } from '../../src/lib/ids.ts'
 import { systemRandom } from '../../src/lib/random.ts'
+import type { EabKeyRecord } from '../../src/store/records.ts'
 import type { AcmeTestClientOptions } from './acme-test-client.ts'
 import { AcmeTestClient } from './acme-test-client.ts'
 import { openAcmeWorld } from './acme-world.ts'
@@ -106,20 +107,21 @@ export async function openEdgeServer(options: EdgeServerOptions = {}) {
     },
 
     /** A stored external account key. */
-    async eabKey(
-      facts: { directory?: string; expiresAt?: Date; macKey?: Buffer } = {},
-    ): Promise<{ id: EabKeyId; macKey: Buffer }> {
+    async eabKey({
+      macKey = randomBytes(32),
+      ...facts
+    }: Partial<EabKeyRecord> & { macKey?: Buffer } = {}): Promise<{ id: EabKeyId; macKey: Buffer }> {
       const id = newId(systemRandom, 'eab-key', world.clock.now())
-      const macKey = facts.macKey ?? randomBytes(32)
       const now = world.clock.now()
       await world.store.eabKeys.create(
         {
-          id,
-          directory: facts.directory ?? 'default',
-          wrappedMacKey: wrappedKeys.wrap(macKey, eabKeyContext(id)),
+          directory: 'default',
           label: 'test',
           createdAt: now,
-          expiresAt: facts.expiresAt ?? new Date(now.getTime() + 86_400_000),
+          expiresAt: new Date(now.getTime() + 86_400_000),
+          ...facts,
+          id,
+          wrappedMacKey: wrappedKeys.wrap(macKey, eabKeyContext(id)),
         },
         { at: now, event: 'test', data: {} },
       )

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
+import { changeLineage, revoking } from '../../src/external-accounts/lineage.ts'
 import type { Identifier } from '../../src/lib/identifier.ts'
-import { type AccountId, newId } from '../../src/lib/ids.ts'
+import { type AccountId, type EabKeyId, newId } from '../../src/lib/ids.ts'
 import type { Random } from '../../src/lib/random.ts'
 import type { DecisionRecord } from '../../src/store/decisions.ts'
 import type {
@@ -14,6 +15,7 @@ import type {
   ProfileSnapshot,
   StoredProblem,
 } from '../../src/store/records.ts'
+import type { Store } from '../../src/store/store.ts'
 
 /** Records with sensible values, for tests of what stores and uses them. Every id and key is a new one. */
 
@@ -180,4 +182,15 @@ export function decisionRecord(at: Date, fields: Partial<DecisionRecord> = {}): 
     },
     ...fields,
   }
+}
+
+/** Takes an external account key back, as an operator does. */
+export async function revokeEabKey(
+  store: Pick<Store, 'eabKeys'>,
+  id: EabKeyId,
+  now: Date,
+  options: { readonly keepAccounts?: boolean } = {},
+): Promise<number> {
+  const stored = await changeLineage(store.eabKeys, id, revoking({ id, now, ...options }))
+  return 'refusal' in stored ? 0 : stored.length
 }

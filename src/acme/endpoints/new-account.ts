@@ -20,7 +20,7 @@ export const newAccount: Endpoint = async (request, services) => {
   const key = keyOf(request)
   const payload = requireObject(request.payload, 'newAccount')
   const existing = await services.store.accounts.findByThumbprint(request.directory.name, key.thumbprint)
-  if (existing !== undefined) return existingAccount(existing, request)
+  if (existing !== undefined) return existingAccount(existing, request, services)
   if (readFlag(payload, 'onlyReturnExisting')) {
     throw new AcmeError('accountDoesNotExist', 'There is no account with this key')
   }
@@ -80,7 +80,7 @@ async function create(
       return { ...located(result.account, request), status: 201 }
     case 'exists':
       limits.giveBack(taken)
-      return existingAccount(result.account, request)
+      return existingAccount(result.account, request, services)
     case 'eab-unusable':
       limits.giveBack(taken)
       throw refusedKey()
@@ -90,8 +90,12 @@ async function create(
 }
 
 /** 200 and the account as it was before the request (RFC 8555 §7.3.1). */
-function existingAccount(account: AccountRecord, request: AuthenticatedRequest): AcmeResponse {
-  refuseEndedAccount(account)
+function existingAccount(
+  account: AccountRecord,
+  request: AuthenticatedRequest,
+  { clock }: Pick<AcmeServices, 'clock'>,
+): AcmeResponse {
+  refuseEndedAccount(account, clock.now())
   return located(account, request)
 }
 

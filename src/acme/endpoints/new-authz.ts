@@ -1,6 +1,6 @@
 import { isWildcard } from '../../lib/identifier.ts'
 import { decideOnNames } from '../decide-on-names.ts'
-import { endedAccount } from '../ended-account.ts'
+import { endedMeanwhile } from '../ended-account.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { accountOf } from '../find-owned.ts'
 import { identifierError, readIdentifier } from '../identifiers.ts'
@@ -51,7 +51,7 @@ export const newAuthz: Endpoint = async (request, services) => {
       accountId: account.id,
       data: { authorizationId: created.id, identifier: `${identifier.type}:${identifier.value}` },
     })
-    if (outcome === 'account-ended') throw endedAccount()
+    if (outcome === 'account-ended') throw await endedMeanwhile(account, services)
   }
   request.log.info('authorization.created', { authorizationId: found.id, reused: created === undefined })
   return {

@@ -4,7 +4,7 @@ import type { AccountRecord, OrderRecord, ProfileSnapshot } from '../../store/re
 import type { Predecessor } from '../../store/store.ts'
 import { chooseProfile } from '../choose-profile.ts'
 import { decideOnNames } from '../decide-on-names.ts'
-import { endedAccount } from '../ended-account.ts'
+import { endedMeanwhile } from '../ended-account.ts'
 import type { AcmeServices, AuthenticatedRequest, Endpoint } from '../endpoint.ts'
 import { orderResponse } from '../find-order.ts'
 import { accountOf } from '../find-owned.ts'
@@ -109,7 +109,7 @@ async function placeOrder(
       case 'created':
         return { order, plan }
       case 'account-ended':
-        throw endedAccount()
+        throw await endedMeanwhile(account, services)
       case 'already-replaced':
         throw new AcmeError(
           'alreadyReplaced',

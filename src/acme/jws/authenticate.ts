@@ -23,7 +23,7 @@ export interface AuthenticationContext {
   readonly bases: readonly string[]
   /** What account URLs of this directory begin with, one for each base. */
   readonly accountPrefixes: readonly string[]
-  readonly services: Pick<AcmeServices, 'store' | 'nonces'>
+  readonly services: Pick<AcmeServices, 'store' | 'nonces' | 'clock'>
   readonly keys: KeyCache
 }
 
@@ -95,7 +95,7 @@ async function findSigner(
       if (expected === 'key') throw malformed('This resource takes a new key: sign with "jwk", not with "kid"')
       const { kid } = header.signer
       const account = await findAccount(kid, context)
-      refuseEndedAccount(account)
+      refuseEndedAccount(account, context.services.clock.now())
       const algorithm = algorithmOf(account.jwk)
       if (algorithm !== header.alg) {
         throw new AcmeError(

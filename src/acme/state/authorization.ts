@@ -14,7 +14,12 @@ export function authorizationStatus(authorization: AuthorizationRecord, now: Dat
   if (authorization.challenges.some((challenge) => challenge.failedAt !== undefined)) return 'invalid'
   if (authorization.deactivatedAt !== undefined) return 'deactivated'
   if (now >= authorization.expiresAt) return 'expired'
+  if (authorization.proof !== undefined) return isNotAhead(authorization.proof.at, now) ? 'valid' : 'expired'
   const proved = authorization.challenges.flatMap(({ validatedAt }) => (validatedAt === undefined ? [] : [validatedAt]))
   if (proved.length === 0) return 'pending'
-  return proved.some((at) => at.getTime() <= now.getTime() + PROOF_AHEAD_MS) ? 'valid' : 'expired'
+  return proved.some((at) => isNotAhead(at, now)) ? 'valid' : 'expired'
+}
+
+function isNotAhead(at: Date, now: Date): boolean {
+  return at.getTime() <= now.getTime() + PROOF_AHEAD_MS
 }

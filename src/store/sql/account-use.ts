@@ -9,3 +9,9 @@ export const THE_ACCOUNT = 'SELECT id FROM accounts WHERE id = ?'
 export async function noteUse(sql: Sql, accountId: string, now: Date): Promise<void> {
   await sql.run(NOTE_USE, now.getTime(), accountId)
 }
+
+/** Neither ended nor, at `?`, stopped by the end of its external account key. `accounts` is the row that is asked. */
+export const ACCOUNT_IS_VALID = `
+  accounts.deactivated_at IS NULL AND accounts.revoked_at IS NULL AND NOT EXISTS (
+    SELECT 1 FROM eab_keys k WHERE k.id = accounts.eab_key_id AND k.accounts_end_at <= ?
+  )`

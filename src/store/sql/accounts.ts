@@ -1,5 +1,5 @@
 import type { AccountId, EabKeyId } from '../../lib/ids.ts'
-import type { AccountRecord, Jwk } from '../records.ts'
+import type { AccountKey, AccountRecord, Jwk } from '../records.ts'
 import type { AccountStore } from '../store.ts'
 import { appendAudit } from './audit.ts'
 import { type Database, type Reads, Undo, writeOrUndo } from './database.ts'
@@ -20,6 +20,12 @@ interface AccountRow {
   readonly created_at: number
   readonly deactivated_at: number | null
   readonly revoked_at: number | null
+  readonly key_lineage: string | null
+  readonly key_attributes: string | null
+  readonly key_groups: string | null
+  readonly key_scope: string | null
+  readonly key_accounts_end_at: number | null
+  readonly has_name_grants: number
 }
 
 export const ACCOUNT_COLUMNS = `
@@ -30,16 +36,27 @@ const INSERT = `
   INSERT INTO accounts (${ACCOUNT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (directory, thumbprint) DO NOTHING`
 
-const FIND = `SELECT ${ACCOUNT_COLUMNS} FROM accounts WHERE directory = ? AND id = ?`
+// With its external account key as it is now, so that a change of the key counts from the next request on.
+const SELECT = `
+  SELECT a.id AS id, a.directory AS directory, a.jwk AS jwk, a.thumbprint AS thumbprint, a.spki_sha256 AS spki_sha256,
+    a.contact AS contact, a.terms_agreed_at AS terms_agreed_at,
+    a.external_account_binding AS external_account_binding, a.eab_key_id AS eab_key_id, a.created_at AS created_at,
+    a.deactivated_at AS deactivated_at, a.revoked_at AS revoked_at,
+    k.lineage AS key_lineage, k.attributes AS key_attributes, k.member_of AS key_groups, k.scope AS key_scope,
+    k.accounts_end_at AS key_accounts_end_at,
+    CASE WHEN EXISTS (SELECT 1 FROM name_grants g WHERE g.holder IN (a.id, k.lineage)) THEN 1 ELSE 0 END
+      AS has_name_grants
+  FROM accounts a LEFT JOIN eab_keys k ON k.id = a.eab_key_id`
 
-const FIND_BY_THUMBPRINT = `SELECT ${ACCOUNT_COLUMNS} FROM accounts WHERE directory = ? AND thumbprint = ?`
+const FIND = `${SELECT} WHERE a.directory = ? AND a.id = ?`
+
+const FIND_BY_THUMBPRINT = `${SELECT} WHERE a.directory = ? AND a.thumbprint = ?`
 
 const IS_ACCOUNT_KEY = 'SELECT 1 AS found FROM accounts WHERE spki_sha256 = ? LIMIT 1'
 
 const UPDATE_CONTACT = `
   UPDATE accounts SET contact = ?
-  WHERE directory = ? AND id = ? AND deactivated_at IS NULL AND revoked_at IS NULL
-  RETURNING ${ACCOUNT_COLUMNS}`
+  WHERE directory = ? AND id = ? AND deactivated_at IS NULL AND revoked_at IS NULL`
 
 const DEACTIVATE = `
   UPDATE accounts SET deactivated_at = ?
@@ -52,8 +69,7 @@ const END_JOBS = `
 
 const CHANGE_KEY = `
   UPDATE accounts SET jwk = ?, thumbprint = ?, spki_sha256 = ?
-  WHERE directory = ? AND id = ? AND thumbprint = ? AND deactivated_at IS NULL AND revoked_at IS NULL
-  RETURNING ${ACCOUNT_COLUMNS}`
+  WHERE directory = ? AND id = ? AND thumbprint = ? AND deactivated_at IS NULL AND revoked_at IS NULL`
 
 export function createAccountStore(database: Database): AccountStore {
   return {
@@ -82,10 +98,10 @@ export function createAccountStore(database: Database): AccountStore {
 
     updateContact: (directory, id, contact, audit) =>
       database.write(async (sql) => {
-        const row = await sql.get<AccountRow>(UPDATE_CONTACT, JSON.stringify(contact), directory, id)
-        if (row === undefined) return undefined
+        const { changes } = await sql.run(UPDATE_CONTACT, JSON.stringify(contact), directory, id)
+        if (changes === 0) return undefined
         await appendAudit(sql, audit)
-        return toAccount(row)
+        return findAccount(sql, directory, id)
       }),
 
     deactivate: (directory, id, { now, error, audit }) =>
@@ -103,7 +119,7 @@ export function createAccountStore(database: Database): AccountStore {
       database.write(async (sql) => {
         const holder = await findByThumbprint(sql, directory, thumbprint)
         if (holder !== undefined) return { outcome: 'conflict', accountId: holder.id }
-        const row = await sql.get<AccountRow>(
+        const { changes } = await sql.run(
           CHANGE_KEY,
           JSON.stringify(jwk),
           thumbprint,
@@ -112,9 +128,10 @@ export function createAccountStore(database: Database): AccountStore {
           id,
           oldThumbprint,
         )
-        if (row === undefined) return { outcome: 'stale' }
+        const account = changes === 0 ? undefined : await findAccount(sql, directory, id)
+        if (account === undefined) return { outcome: 'stale' }
         await appendAudit(sql, audit)
-        return { outcome: 'changed', account: toAccount(row) }
+        return { outcome: 'changed', account }
       }),
   }
 }
@@ -163,7 +180,25 @@ function toAccount(row: AccountRow): AccountRecord {
     account.externalAccountBinding = fromJson(row.external_account_binding, { ...place, column })
   }
   if (row.eab_key_id !== null) account.eabKeyId = row.eab_key_id as EabKeyId
+  if (row.key_lineage !== null) account.externalKey = toAccountKey(row, row.key_lineage)
+  if (row.has_name_grants === 1) account.hasNameGrants = true
   if (row.deactivated_at !== null) account.deactivatedAt = toDate(row.deactivated_at)
   if (row.revoked_at !== null) account.revokedAt = toDate(row.revoked_at)
   return account
+}
+
+const NO_ATTRIBUTES: AccountKey['attributes'] = Object.freeze({})
+const NO_GROUPS: AccountKey['groups'] = Object.freeze([])
+
+function toAccountKey(row: AccountRow, lineage: string): AccountKey {
+  const place = { table: 'eab_keys', id: row.eab_key_id ?? lineage }
+  const { key_attributes: attributes, key_groups: groups, key_scope: scope, key_accounts_end_at: end } = row
+  const key: Mutable<AccountKey> = {
+    lineage: lineage as EabKeyId,
+    attributes: attributes === null ? NO_ATTRIBUTES : fromJson(attributes, { ...place, column: 'attributes' }),
+    groups: groups === null ? NO_GROUPS : listFromJson<string>(groups, { ...place, column: 'member_of' }),
+  }
+  if (scope !== null) key.scope = listFromJson<string>(scope, { ...place, column: 'scope' })
+  if (end !== null) key.accountsEndAt = toDate(end)
+  return key
 }

@@ -1,5 +1,5 @@
-import type { AccountId, AuthorizationId, ChallengeId } from '../../lib/ids.ts'
-import type { AuthorizationRecord, ChallengeRecord, ChallengeType, StoredProblem } from '../records.ts'
+import type { AccountId, AuthorizationId, ChallengeId, NameGrantId } from '../../lib/ids.ts'
+import type { AuthorizationRecord, ChallengeRecord, ChallengeType, DirectProof, StoredProblem } from '../records.ts'
 import type { Sql, SqlValue } from './database.ts'
 import { fromJson, type Mutable, toDate } from './encoding.ts'
 import { insertRows } from './insert-rows.ts'
@@ -17,6 +17,9 @@ export interface AuthorizationRow {
   readonly expires_at: number
   readonly deactivated_at: number | null
   readonly revoked_at: number | null
+  readonly proved_at: number | null
+  readonly proved_by: DirectProof['method'] | null
+  readonly grant_id: string | null
   readonly challenge_id: string
   readonly type: ChallengeType
   readonly token: string
@@ -32,20 +35,21 @@ export const AUTHORIZATION_COLUMNS = `
   a.id AS id, a.directory AS directory, a.account_id AS account_id, a.identifier_type AS identifier_type,
   a.identifier_value AS identifier_value, a.wildcard AS wildcard, a.profile AS profile, a.created_at AS created_at,
   a.expires_at AS expires_at, a.deactivated_at AS deactivated_at, a.revoked_at AS revoked_at,
-  c.id AS challenge_id, c.type AS type, c.token AS token, c.responded_at AS responded_at,
+  a.proved_at AS proved_at, a.proved_by AS proved_by, a.grant_id AS grant_id, c.id AS challenge_id, c.type AS type, c.token AS token, c.responded_at AS responded_at,
   c.key_authorization AS key_authorization, c.validated_at AS validated_at, c.failed_at AS failed_at,
   c.error AS error`
 
 /** Not ended by anybody, and not expired at `?`. Says nothing of the challenges. */
 export const LIVE = 'a.deactivated_at IS NULL AND a.revoked_at IS NULL AND a.expires_at > ?'
 
-/** A challenge was validated. A challenge that failed rules that out, and the other way round. */
-export const HAS_VALIDATED =
-  'EXISTS (SELECT 1 FROM challenges v WHERE v.authorization_id = a.id AND v.validated_at IS NOT NULL)'
+/** The name needs no challenge, or one was validated. A challenge that failed rules that out, and the other way round. */
+export const HAS_VALIDATED = `(a.proved_at IS NOT NULL
+  OR EXISTS (SELECT 1 FROM challenges v WHERE v.authorization_id = a.id AND v.validated_at IS NOT NULL))`
 
-/** As `HAS_VALIDATED`, and not after `?`. */
-export const HAS_VALIDATED_BY =
-  'EXISTS (SELECT 1 FROM challenges v WHERE v.authorization_id = a.id AND v.validated_at <= ?)'
+/** As `HAS_VALIDATED`, and not after `?`. Never NULL, which `NOT` would leave as it is: no proof is one at the end of time. */
+export const HAS_VALIDATED_BY = `COALESCE(
+  a.proved_at, (SELECT MIN(v.validated_at) FROM challenges v WHERE v.authorization_id = a.id), ${Number.MAX_SAFE_INTEGER}
+) <= ?`
 
 export const HAS_FAILED =
   'EXISTS (SELECT 1 FROM challenges f WHERE f.authorization_id = a.id AND f.failed_at IS NOT NULL)'
@@ -55,7 +59,7 @@ export const THE_AUTHORIZATION = 'SELECT id FROM authorizations WHERE id = ?'
 
 const INSERT_AUTHORIZATION = `
   INSERT INTO authorizations (id, directory, account_id, identifier_type, identifier_value, wildcard, profile,
-    created_at, expires_at, deactivated_at, revoked_at)`
+    created_at, expires_at, deactivated_at, revoked_at, proved_at, proved_by, grant_id)`
 
 const INSERT_CHALLENGE = `
   INSERT INTO challenges (id, authorization_id, position, type, token, responded_at, key_authorization, validated_at,
@@ -88,6 +92,9 @@ function authorizationParams(authorization: AuthorizationRecord): SqlValue[] {
     authorization.expiresAt.getTime(),
     authorization.deactivatedAt?.getTime() ?? null,
     authorization.revokedAt?.getTime() ?? null,
+    authorization.proof?.at.getTime() ?? null,
+    authorization.proof?.method ?? null,
+    authorization.proof?.grantId ?? null,
   ]
 }
 
@@ -145,6 +152,11 @@ function toAuthorization(row: AuthorizationRow, challenges: ChallengeRecord[]): 
   }
   if (row.deactivated_at !== null) authorization.deactivatedAt = toDate(row.deactivated_at)
   if (row.revoked_at !== null) authorization.revokedAt = toDate(row.revoked_at)
+  if (row.proved_at !== null && row.proved_by !== null) {
+    const proof: Mutable<DirectProof> = { method: row.proved_by, at: toDate(row.proved_at) }
+    if (row.grant_id !== null) proof.grantId = row.grant_id as NameGrantId
+    authorization.proof = proof
+  }
   return authorization
 }
 

@@ -1,7 +1,7 @@
 import type { AuthorizationId } from '../../lib/ids.ts'
 import type { AuthorizationRecord } from '../records.ts'
 import { type AuthorizationStore, type ReuseKey, StoreError } from '../store.ts'
-import { THE_ACCOUNT } from './account-use.ts'
+import { ACCOUNT_IS_VALID, THE_ACCOUNT } from './account-use.ts'
 import { appendAudit } from './audit.ts'
 import {
   AUTHORIZATION_COLUMNS,
@@ -63,8 +63,7 @@ const DEACTIVATE = `
   WHERE a.id = ? AND a.account_id = ? AND a.directory = ? AND ${LIVE} AND NOT ${HAS_FAILED}`
 
 const VALID_ACCOUNT = `
-  SELECT 1 AS found FROM accounts
-  WHERE id = ? AND directory = ? AND deactivated_at IS NULL AND revoked_at IS NULL`
+  SELECT 1 AS found FROM accounts WHERE accounts.id = ? AND accounts.directory = ? AND ${ACCOUNT_IS_VALID}`
 
 const END_JOBS = `
   DELETE FROM validation_jobs WHERE challenge_id IN (SELECT id FROM challenges WHERE authorization_id = ?)`
@@ -78,7 +77,8 @@ export function createAuthorizationStore(database: Database): AuthorizationStore
     create: (authorization, audit) =>
       database.write(async (sql) => {
         lockRows(sql, 'share', THE_ACCOUNT, authorization.accountId)
-        if ((await sql.get(VALID_ACCOUNT, authorization.accountId, authorization.directory)) === undefined)
+        const { accountId, directory } = authorization
+        if ((await sql.get(VALID_ACCOUNT, accountId, directory, audit.at.getTime())) === undefined)
           return 'account-ended'
         await insertAuthorizations(sql, [authorization])
         await appendAudit(sql, audit)

@@ -1,7 +1,7 @@
 import type { OrderId } from '../../lib/ids.ts'
 import { type CertificateRecord, PROOF_AHEAD_MS } from '../records.ts'
 import { type CertificateStore, type DamagedReservation, StoreError } from '../store.ts'
-import { noteUse } from './account-use.ts'
+import { ACCOUNT_IS_VALID, noteUse } from './account-use.ts'
 import { appendAudit } from './audit.ts'
 import { HAS_VALIDATED_BY, LIVE } from './authorization-rows.ts'
 import { blockKey } from './blocked-keys.ts'
@@ -30,7 +30,7 @@ const CLAIM_ORDER = `
     AND processing_at IS NULL AND failed_at IS NULL AND certificate_serial IS NULL AND expires_at > ?
     AND EXISTS (
       SELECT 1 FROM accounts
-      WHERE accounts.id = orders.account_id AND accounts.deactivated_at IS NULL AND accounts.revoked_at IS NULL
+      WHERE accounts.id = orders.account_id AND ${ACCOUNT_IS_VALID}
     )
     AND EXISTS (SELECT 1 FROM order_authorizations held WHERE held.order_id = orders.id)
     AND NOT EXISTS (
@@ -105,6 +105,7 @@ export function createCertificateStore(database: Database): CertificateStore {
             certificate.orderId,
             certificate.accountId ?? null,
             certificate.directory ?? null,
+            at,
             at,
             at,
             at + PROOF_AHEAD_MS,

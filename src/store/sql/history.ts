@@ -28,7 +28,7 @@ const OLDEST_ID = 'SELECT id FROM audit_events WHERE id > 0 ORDER BY id LIMIT 1'
 
 const FOLLOWED = `
   'certificate.issued', 'certificate.imported', 'certificate.revoked', 'crl.published', 'eab-key.created',
-  'eab-key.revoked', 'account.created', 'account.updated', 'account.key-changed', 'account.deactivated',
+  'eab-key.revoked', 'eab-key.changed', 'account.created', 'account.updated', 'account.key-changed', 'account.deactivated',
   'account.revoked'`
 
 // Most events are of no interest, and then only their number is: it tells whether one is missing between them.
@@ -40,7 +40,7 @@ const IDS = 'SELECT id FROM audit_events WHERE id > ? AND id <= ? ORDER BY id'
 
 const CHANGES = `
   SELECT id, event, directory, account_id, serial,
-    CASE WHEN event IN ('eab-key.created', 'eab-key.revoked', 'crl.published') THEN data END AS data
+    CASE WHEN event LIKE 'eab-key.%' OR event = 'crl.published' THEN data END AS data
   FROM audit_events WHERE id > ? AND id <= ? AND event IN (${FOLLOWED}) ORDER BY id`
 
 // By serial alone: two issuers with one serial would both be told of twice, which does no harm.
@@ -172,6 +172,7 @@ async function changesOf(sql: Reads, row: ChangeRow): Promise<Change[]> {
       return accountChange(sql, row, false)
     case 'eab-key.created':
     case 'eab-key.revoked':
+    case 'eab-key.changed':
       return eabKeyChange(sql, row.id, dataOf(row)['keyId'])
     case 'crl.published': {
       const { issuerId, number } = dataOf(row)
@@ -223,8 +224,10 @@ async function revocationChange(sql: Reads, { id, serial }: ChangeRow): Promise<
 async function accountChange(sql: Reads, row: ChangeRow, isNew: boolean): Promise<Change[]> {
   const id = row.account_id === null ? undefined : parseId('account', row.account_id)
   if (id === undefined || row.directory === null) return []
-  const account = await findAccount(sql, row.directory, id)
-  if (account === undefined) return []
+  const found = await findAccount(sql, row.directory, id)
+  if (found === undefined) return []
+  // What is only read with an account is logged of the thing itself.
+  const { externalKey: _, hasNameGrants: __, ...account } = found
   const change: Change = { id: row.id, kind: 'account', account }
   // The use of an external account key has no event of its own.
   return isNew && account.eabKeyId !== undefined

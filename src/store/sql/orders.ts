@@ -8,7 +8,7 @@ import type {
   StoredProblem,
 } from '../records.ts'
 import type { OrderStore } from '../store.ts'
-import { noteUse, THE_ACCOUNT } from './account-use.ts'
+import { ACCOUNT_IS_VALID, noteUse, THE_ACCOUNT } from './account-use.ts'
 import { appendAudit } from './audit.ts'
 import {
   AUTHORIZATION_COLUMNS,
@@ -54,8 +54,7 @@ const INSERT = `
   INSERT INTO orders (${COLUMNS}, ends_at)
   SELECT ?, ?, accounts.id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
   FROM accounts
-  WHERE accounts.id = ? AND accounts.directory = ?
-    AND accounts.deactivated_at IS NULL AND accounts.revoked_at IS NULL`
+  WHERE accounts.id = ? AND accounts.directory = ? AND ${ACCOUNT_IS_VALID}`
 
 const INSERT_LINK = 'INSERT INTO order_authorizations (order_id, position, authorization_id)'
 
@@ -119,7 +118,7 @@ export function createOrderStore(database: Database): OrderStore {
           if (proof === undefined) throw new Undo('stale')
           checkProves(order, identifier, proof)
         }
-        const { changes } = await sql.run(INSERT, ...toParams(order), order.accountId, order.directory)
+        const { changes } = await sql.run(INSERT, ...toParams(order), order.accountId, order.directory, now.getTime())
         if (changes === 0) throw new Undo('account-ended')
         if (replaces !== undefined && !(await claimReplacement(sql, order.id, replaces, now)))
           throw new Undo('already-replaced')

@@ -37,9 +37,11 @@ export const CHANGE_ACCOUNT = `
 export const ADD_ACCOUNT = `
   INSERT INTO accounts (${ACCOUNT_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
+// What was spent in the lost time is spent; the rest is as it was last.
 export const PUT_EAB_KEY = `
-  UPDATE eab_keys SET used_at = COALESCE(used_at, ?), used_by = COALESCE(used_by, ?),
-    revoked_at = COALESCE(revoked_at, ?), ends_at = COALESCE(?, ends_at)
+  UPDATE eab_keys SET directories = ?, label = ?, owner = ?, attributes = ?, member_of = ?, scope = ?, max_uses = ?,
+    expires_at = ?, accounts_end_at = ?, used_at = COALESCE(?, used_at), used_by = COALESCE(?, used_by),
+    uses = CASE WHEN uses < ? THEN ? ELSE uses END, revoked_at = COALESCE(revoked_at, ?)
   WHERE id = ?`
 
 export const END_JOBS = '/* restore */ DELETE FROM validation_jobs'
@@ -57,7 +59,8 @@ export const END_AUTHORIZATIONS = `/* restore */
   WHERE revoked_at IS NULL AND deactivated_at IS NULL AND expires_at > ?`
 
 export const END_EAB_KEYS = `/* restore */
-  UPDATE eab_keys SET revoked_at = ?, ends_at = ? WHERE used_at IS NULL AND revoked_at IS NULL AND expires_at > ?`
+  UPDATE eab_keys SET revoked_at = ?, ends_at = CASE WHEN uses = 0 THEN ? ELSE ends_at END
+  WHERE (max_uses IS NULL OR uses < max_uses) AND revoked_at IS NULL AND expires_at > ?`
 
 export const FORGET_SECRET = 'DELETE FROM secrets WHERE name = ?'
 

@@ -8,6 +8,8 @@ import { INSERT_RESERVATION, reservationParams } from './certificate-rows.ts'
 import { findCertificate } from './certificates.ts'
 import { lastCrlNumber, nextRevocation, raiseCrlNumber } from './crls.ts'
 import type { Database, Sql } from './database.ts'
+import { eabKeyRow } from './eab-key-rows.ts'
+import { insertEabKeys, RECKON_END } from './eab-keys.ts'
 import { digest, toMs } from './encoding.ts'
 import { readLineages } from './history.ts'
 import {
@@ -168,18 +170,34 @@ async function putAccount(sql: Sql, account: AccountRecord, now: Date): Promise<
   return 'added'
 }
 
+/** Of a key that is not there, what its accounts have from it comes back; nobody can register with it any more. */
 async function putEabKey(sql: Sql, key: EabKeyFacts): Promise<'ended' | 'as-it-was' | 'unknown'> {
-  const ends = key.usedAt ?? key.revokedAt
+  const withoutSecret = { ...key, wrappedMacKey: Buffer.alloc(0) }
+  const row = eabKeyRow(withoutSecret)
   const { changes } = await sql.run(
     PUT_EAB_KEY,
-    toMs(key.usedAt),
-    key.usedBy ?? null,
-    toMs(key.revokedAt),
-    toMs(ends),
-    key.id,
+    row.directories,
+    row.label,
+    row.owner,
+    row.attributes,
+    row.member_of,
+    row.scope,
+    row.max_uses,
+    row.expires_at,
+    row.accounts_end_at,
+    row.used_at,
+    row.used_by,
+    row.uses,
+    row.uses,
+    row.revoked_at,
+    row.id,
   )
-  if (changes === 0) return 'unknown'
-  return ends === undefined ? 'as-it-was' : 'ended'
+  if (changes === 0) {
+    await insertEabKeys(sql, [withoutSecret])
+    return 'unknown'
+  }
+  await sql.run(RECKON_END, row.id)
+  return key.usedAt === undefined && key.revokedAt === undefined ? 'as-it-was' : 'ended'
 }
 
 /** Stored lists go, so that the next start makes new ones at once; what they covered stays noted. */

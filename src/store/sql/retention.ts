@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { RetentionPolicy, RetentionStore } from '../store.ts'
 import type { Database, Reads, Sql, SqlValue } from './database.ts'
+import { RECKON_END } from './eab-keys.ts'
 
 /** Each table with its key, and what comes before every value of it. */
 const TABLES: readonly {
@@ -93,16 +94,20 @@ const DELETE_CRLS = `
     WHERE crls.number < crl_state.last_number LIMIT ?
   )`
 
+// Asked once more of the row that is deleted, because its expiry may have been put off while we waited for it.
 const DELETE_EAB_KEYS = `
-  DELETE FROM eab_keys WHERE id IN (SELECT id FROM eab_keys WHERE ends_at <= ? ORDER BY ends_at LIMIT ?)`
+  DELETE FROM eab_keys WHERE id IN (SELECT id FROM eab_keys WHERE ends_at <= ? ORDER BY ends_at LIMIT ?)
+    AND ends_at <= ?`
 
+// A key ends once no account depends on it any more.
 const DELETE_ACCOUNTS = `
   DELETE FROM accounts WHERE id IN (
     SELECT id FROM accounts
     WHERE first_order_at IS NULL AND created_at <= ?
       AND NOT EXISTS (SELECT 1 FROM authorizations WHERE authorizations.account_id = accounts.id)
     ORDER BY created_at LIMIT ?
-  )`
+  )
+  RETURNING eab_key_id`
 
 // They stand in the order of their instants, but for jumps of the clock; so the oldest few are looked at, and an
 // index on the instant, which every issuance would pay for, is not needed.
@@ -173,8 +178,9 @@ async function sweep(sql: Sql, policy: RetentionPolicy, { now, batch }: { now: D
   await remove(DELETE_CERTIFICATES, before(policy.expiredCertificatesSeconds))
   await remove(DELETE_REPLACEMENTS, now.getTime())
   await remove(DELETE_CRLS)
-  await remove(DELETE_EAB_KEYS, before(policy.spentEabKeysSeconds))
-  await remove(DELETE_ACCOUNTS, before(policy.unusedAccountsSeconds))
+  const endedKeys = before(policy.spentEabKeysSeconds)
+  if (left > 0) left -= (await sql.run(DELETE_EAB_KEYS, endedKeys, left, endedKeys)).changes
+  if (left > 0) left -= await removeAccounts(sql, before(policy.unusedAccountsSeconds), left)
   for (const [statement, seconds] of [
     [DELETE_EVENTS, policy.auditSeconds],
     [DELETE_DECISIONS, policy.decisionsSeconds],
@@ -182,6 +188,14 @@ async function sweep(sql: Sql, policy: RetentionPolicy, { now, batch }: { now: D
     if (left > 0) left -= (await sql.run(statement, left, before(seconds))).changes
   await remove(DELETE_VERSIONS, before(policy.decisionsSeconds))
   return batch - left
+}
+
+async function removeAccounts(sql: Sql, before: number, limit: number): Promise<number> {
+  const removed = await sql.all<{ eab_key_id: string | null }>(DELETE_ACCOUNTS, before, limit)
+  for (const key of new Set(removed.map(({ eab_key_id }) => eab_key_id))) {
+    if (key !== null) await sql.run(RECKON_END, key)
+  }
+  return removed.length
 }
 
 /**

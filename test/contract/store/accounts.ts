@@ -10,6 +10,7 @@ import {
   hours,
   later,
   problem,
+  revokeEabKey,
 } from '../../support/records.ts'
 import {
   begin,
@@ -108,7 +109,7 @@ export function accountsContract(withStore: WithStore): void {
       const revoked = eabKeyRecord(now)
       const foreign = eabKeyRecord(now, { directory: 'other' })
       for (const key of [expired, revoked, foreign]) await store.eabKeys.create(key, auditEvent(now, 'eab.created'))
-      await store.eabKeys.revoke(revoked.id, now, auditEvent(now, 'eab.revoked'))
+      await revokeEabKey(store, revoked.id, now)
       for (const { id } of [expired, revoked, foreign, eabKeyRecord(now)]) {
         const account = accountRecord(now)
         const result = await store.accounts.create(account, {

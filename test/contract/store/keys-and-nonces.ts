@@ -1,15 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import {
-  accountRecord,
-  anyHex,
-  auditEvent,
-  eabKeyRecord,
-  hours,
-  later,
-  repeatableRandom,
-} from '../../support/records.ts'
+import { anyHex, auditEvent, eabKeyRecord, hours, later, repeatableRandom } from '../../support/records.ts'
 import { eventNames, nonceId, times, type WithStore } from './harness.ts'
 
 const POLICY = {
@@ -88,23 +80,6 @@ export function keysAndNoncesContract(
       assert.deepEqual(await store.eabKeys.list('default'), keys.slice(0, 4))
       assert.deepEqual(await store.eabKeys.list('other'), keys.slice(4))
       assert.deepEqual(await store.eabKeys.find(keys[2]?.id ?? eabKeyRecord(now).id), keys[2])
-    }))
-
-  test('an external account key is revoked once, and not after its use', () =>
-    withStore(async ({ store, clock }) => {
-      const now = clock.now()
-      const [unused, used] = [eabKeyRecord(now), eabKeyRecord(now)]
-      for (const key of [unused, used]) await store.eabKeys.create(key, auditEvent(now, 'eab.created'))
-      await store.accounts.create(accountRecord(now), { now, eab: used.id, audit: auditEvent(now, 'account.created') })
-      const revoke = (key: typeof unused) =>
-        store.eabKeys.revoke(key.id, now, auditEvent(now, 'eab.revoked', { requestId: key.id }))
-      assert.equal(await revoke(unused), true)
-      assert.equal(await revoke(unused), false)
-      assert.equal(await revoke(used), false)
-      assert.equal(await revoke(eabKeyRecord(now)), false)
-      assert.deepEqual((await store.eabKeys.find(unused.id))?.revokedAt, now)
-      assert.equal((await store.eabKeys.find(used.id))?.revokedAt, undefined)
-      assert.deepEqual(await eventNames(store, unused.id), ['eab.revoked'])
     }))
 
   test('a blocked key stays blocked, with the first event only', () =>

@@ -12,6 +12,7 @@ import {
   ISSUER_ID,
   later,
   problem,
+  revokeEabKey,
 } from '../../support/records.ts'
 import {
   begin,
@@ -173,22 +174,24 @@ export function retentionContract(withStore: WithStore): void {
       assert.equal(await publish(store, ISSUER_ID, 10n, 0, now), 'superseded', 'and the number is not forgotten')
     }))
 
-  test('external account keys go after their end: used, revoked or expired', () =>
+  test('external account keys go after their end: revoked, expired, or used by an account that is gone', () =>
     withStore(async ({ store, clock }) => {
       const now = clock.now()
       const fields = { expiresAt: later(now, days(5)) }
       const [used, revoked, expired] = [eabKeyRecord(now, fields), eabKeyRecord(now, fields), eabKeyRecord(now, fields)]
       for (const key of [used, revoked, expired]) await store.eabKeys.create(key, auditEvent(now, 'x'))
-      await store.accounts.create(accountRecord(now), { now, eab: used.id, audit: auditEvent(now, 'x') })
-      await store.eabKeys.revoke(revoked.id, later(now, days(1)), auditEvent(now, 'x'))
+      const account = accountRecord(now, { eabKeyId: used.id })
+      await store.accounts.create(account, { now, eab: used.id, audit: auditEvent(now, 'x') })
+      await revokeEabKey(store, revoked.id, later(now, days(1)))
       const left = async (at: Date) => {
         await sweepAll(store, at)
         return new Set((await store.eabKeys.list()).map(({ id }) => id))
       }
       assert.deepEqual(await left(later(now, days(10) - 1)), new Set([used.id, revoked.id, expired.id]))
-      assert.deepEqual(await left(later(now, days(10))), new Set([revoked.id, expired.id]))
-      assert.deepEqual(await left(later(now, days(11))), new Set([expired.id]))
-      assert.deepEqual(await left(later(now, days(15))), new Set())
+      assert.deepEqual(await left(later(now, days(11))), new Set([used.id, expired.id]))
+      assert.deepEqual(await left(later(now, days(15))), new Set([used.id]))
+      assert.deepEqual(await left(later(now, days(90) - 1)), new Set([used.id]))
+      assert.deepEqual(await left(later(now, days(90))), new Set())
     }))
 
   test('an account goes only if it never had an order, an authorization or a certificate', () =>
