@@ -250,6 +250,7 @@ export const READS: ReadonlySet<string> = new Set([
   'accounts.find',
   'accounts.findByThumbprint',
   'accounts.isAccountKey',
+  'eabKeys.accountsOf',
   'eabKeys.find',
   'eabKeys.list',
   'orders.find',
