@@ -38,6 +38,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./eab-revoke.ts')).command,
   },
   {
+    name: 'explain',
+    summary: 'tell the whole story of a refusal, an order or a certificate',
+    load: async () => (await import('./explain.ts')).command,
+  },
+  {
     name: 'limits list',
     summary: 'list paused names, and who has used up how much of a rate limit',
     load: async () => (await import('./limits-list.ts')).command,

@@ -1,11 +1,34 @@
 import type { WrappedKeys } from '../acme/eab-key.ts'
-import { openHome } from '../app/home.ts'
+import { exists, openHome, refuseHalfRestored } from '../app/home.ts'
 import { openStore } from '../app/open-store.ts'
 import { readPassphrase } from '../app/passphrase.ts'
 import { holdsWrapped, loadStorageKey } from '../app/storage-key.ts'
 import type { ResolvedConfig } from '../config/read.ts'
 import type { Store } from '../store/store.ts'
-import type { CommandContext } from './command.ts'
+import { type CommandContext, CommandError } from './command.ts'
+
+/**
+ * Opens the state folder's store beside a server that may be running, for one piece of work that needs no key. Nothing
+ * is made where there is no state folder.
+ *
+ * @throws {CommandError | ConfigError | HomeError | StoreError}
+ */
+export async function withStoreOnly<T>(
+  context: CommandContext,
+  work: (parts: { readonly config: ResolvedConfig; readonly store: Store }) => Promise<T>,
+): Promise<T> {
+  const config = await context.config()
+  await refuseHalfRestored(context.homePath)
+  const { database } = config
+  if (database.engine === 'sqlite' && !(await exists(database.path)))
+    throw new CommandError(`there is no database ${database.path}; set CHANCERY_HOME to the state folder of the server`)
+  const store = await openStore(database, { clock: context.clock, random: context.random })
+  try {
+    return await work({ config, store })
+  } finally {
+    await store.close()
+  }
+}
 
 /**
  * Opens the state folder's store beside a server that may be running, for one piece of work.

@@ -388,6 +388,11 @@ export interface AuditStore {
   append(events: readonly AuditEvent[]): Promise<void>
   /** Events that name this id (order, account, serial or request), oldest first, at most `limit`. */
   findByReference(reference: string, limit: number): Promise<AuditEvent[]>
+  /** What came of the account's answers to challenges in a time, oldest first, at most `limit`. For `explain`. */
+  findProofs(
+    accountId: AccountId,
+    options: { readonly from: Date; readonly to: Date; readonly limit: number },
+  ): Promise<AuditEvent[]>
 }
 
 /** What the store remembers of time, so that a clock that went back is found by the next process too (KF-E09). */

@@ -275,6 +275,7 @@ export const READS: ReadonlySet<string> = new Set([
   'limits.list',
   'limits.listPauses',
   'audit.findByReference',
+  'audit.findProofs',
   'decisions.find',
   'decisions.page',
   'policyVersions.find',

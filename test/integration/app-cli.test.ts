@@ -38,6 +38,7 @@ test('help lists every command, and every command has its own', async () => {
     'eab create',
     'eab list',
     'eab revoke',
+    'explain',
     'limits list',
     'limits clear',
     'config show',

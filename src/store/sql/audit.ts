@@ -28,6 +28,11 @@ const FIND_BY_REFERENCE = `
     UNION SELECT id FROM (SELECT id FROM audit_events WHERE serial = ? ORDER BY id LIMIT ?) AS by_serial
   ) ORDER BY id LIMIT ?`
 
+const FIND_PROOFS = `
+  SELECT id, at, event, request_id, directory, account_id, order_id, serial, data FROM audit_events
+  WHERE account_id = ? AND at >= ? AND at <= ? AND event IN ('validation.succeeded', 'validation.failed')
+  ORDER BY id LIMIT ?`
+
 /** Writes events in the transaction of the thing they tell of. */
 export async function appendAudit(sql: Sql, ...events: readonly AuditEvent[]): Promise<void> {
   await insertRows(sql, INSERT, events.map(toParams))
@@ -56,6 +61,11 @@ export function createAuditStore(database: Database): AuditStore {
     async findByReference(reference, limit) {
       const one = [reference, limit] as const
       const rows = await database.all<AuditRow>(FIND_BY_REFERENCE, ...one, ...one, ...one, ...one, limit)
+      return rows.map(toEvent)
+    },
+
+    async findProofs(accountId, { from, to, limit }) {
+      const rows = await database.all<AuditRow>(FIND_PROOFS, accountId, from.getTime(), to.getTime(), limit)
       return rows.map(toEvent)
     },
   }

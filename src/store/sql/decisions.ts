@@ -103,9 +103,10 @@ function toDecision(row: DecisionRow): DecisionRecord {
     row.request,
     { ...place, column: 'request' },
   )
-  const answer = fromJson<object>(row.decision, { ...place, column: 'decision' })
+  const { reasons, ...answer } = fromJson<Pick<Decision, 'reasons'>>(row.decision, { ...place, column: 'decision' })
   const decision = {
     outcome: row.outcome,
+    reasons: withInstant(reasons, 'retryAt'),
     ...answer,
     ...(row.version !== null && { version: row.version }),
   } as Decision
@@ -114,7 +115,7 @@ function toDecision(row: DecisionRow): DecisionRecord {
       requester,
       stage: row.stage,
       ...facts,
-      ...(proofs !== undefined && { proofs }),
+      ...(proofs !== undefined && { proofs: withInstant(proofs, 'at') }),
       at: toDate(row.at),
     },
     decision,
@@ -123,4 +124,12 @@ function toDecision(row: DecisionRow): DecisionRecord {
   if (row.order_id !== null) record.orderId = row.order_id
   if (row.serial !== null) record.serial = row.serial
   return record
+}
+
+/** JSON knows no instants: those of these members are made again from their text. */
+function withInstant<T extends object>(items: readonly T[], member: string): T[] {
+  return items.map((item) => {
+    const text = (item as Readonly<Record<string, unknown>>)[member]
+    return typeof text === 'string' ? { ...item, [member]: new Date(text) } : item
+  })
 }

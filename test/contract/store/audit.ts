@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { auditEvent, later } from '../../support/records.ts'
-import { nonceId, times, type WithStore } from './harness.ts'
+import { createAccount, nonceId, times, type WithStore } from './harness.ts'
 
 export function auditContract(withStore: WithStore): void {
   test('audit events come back as given, oldest first, by request, account, order or serial: 0, 1, 2, many', () =>
@@ -31,6 +31,25 @@ export function auditContract(withStore: WithStore): void {
         assert.deepEqual(await store.audit.findByReference(reference, 100), events.slice(0, count))
       }
       assert.deepEqual(await store.audit.findByReference('req', 3), events.slice(0, 3))
+    }))
+
+  test('what came of challenges is found by account and time, and nothing else is', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      const { id: accountId } = await createAccount(store, now)
+      const events = ['validation.succeeded', 'validation.failed', 'order.created', 'validation.succeeded'].map(
+        (event, i) => auditEvent(later(now, i), event, { accountId, directory: 'default', data: { i } }),
+      )
+      const other = auditEvent(now, 'validation.failed', { accountId: 'acc_other', directory: 'default' })
+      await store.audit.append([...events, other])
+      const found = async (from: number, to: number, limit = 10) => {
+        const range = { from: later(now, from), to: later(now, to), limit }
+        return (await store.audit.findProofs(accountId, range)).map(({ data }) => data['i'])
+      }
+      assert.deepEqual(await found(0, 9), [0, 1, 3])
+      assert.deepEqual(await found(1, 2), [1])
+      assert.deepEqual(await found(0, 9, 1), [0])
+      assert.deepEqual(await found(4, 9), [])
     }))
 
   test('an event that names one id in several places is told once', () =>

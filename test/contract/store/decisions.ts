@@ -119,7 +119,7 @@ export function decisionsContract(withStore: WithStore): void {
       assert.equal(unreadable, 1)
     }))
 
-  test('what allows a certificate is stored with its reservation, or neither is', () =>
+  test('KF-G04 what allows a certificate is stored with its reservation, or neither is', () =>
     withStore(async ({ store, clock, refuse }) => {
       const now = clock.now()
       const placed = await readyOrder(store, await createAccount(store, now), [dnsName('a.test')], now)
