@@ -18,12 +18,13 @@ import { noteFailure } from './name-failures.ts'
 import { failOrdersOfAuthorization } from './order-endings.ts'
 
 // What a challenge may change state in: an authorization that is pending at `?`, of an account that is valid
-// (RFC 8555 §7.1.6). `challenges` is the row to change.
+// (RFC 8555 §7.1.6). `challenges` is the row to change. The account is asked for as one value: joined, PostgreSQL would
+// begin with it, and go through all of its authorizations, as long as it knows nothing of the tables.
 const IN_PENDING_AUTHORIZATION = `
   EXISTS (
-    SELECT 1 FROM authorizations a JOIN accounts ON accounts.id = a.account_id
+    SELECT 1 FROM authorizations a
     WHERE a.id = challenges.authorization_id AND ${LIVE} AND NOT ${HAS_VALIDATED} AND NOT ${HAS_FAILED}
-      AND accounts.deactivated_at IS NULL AND accounts.revoked_at IS NULL
+      AND (SELECT deactivated_at IS NULL AND revoked_at IS NULL FROM accounts WHERE accounts.id = a.account_id)
   )`
 
 const RESPOND = `
