@@ -1,7 +1,7 @@
 import { decisionFacts, decisionRecord } from '../enrollment/decision-record.ts'
 import { requesterOf } from '../enrollment/requester.ts'
 import type { Identifier } from '../lib/identifier.ts'
-import type { PolicyRequest } from '../policy/decision.ts'
+import type { Grant, PolicyRequest } from '../policy/decision.ts'
 import type { AccountRecord, ProfileSnapshot } from '../store/records.ts'
 import type { AcmeServices, AuthenticatedRequest } from './endpoint.ts'
 import { refusalError } from './refusal.ts'
@@ -9,6 +9,7 @@ import { refusalError } from './refusal.ts'
 /**
  * Asks the directory's policy early, so that a hopeless order is refused with its reason at once. Issuance asks again.
  *
+ * @returns what the order has to keep to; absent: what its profile and directory say
  * @throws {AcmeError} with every reason, after log and audit trail have them under the reference that it carries
  */
 export async function decideOnNames(
@@ -17,10 +18,11 @@ export async function decideOnNames(
     readonly request: AuthenticatedRequest
     readonly account: AccountRecord
     readonly profile: ProfileSnapshot
-    readonly lifetimeSeconds: number
+    /** Absent: none was asked for. */
+    readonly lifetimeSeconds?: number | undefined
   },
   services: Pick<AcmeServices, 'store' | 'clock'>,
-): Promise<void> {
+): Promise<Grant | undefined> {
   const { request, account, profile, lifetimeSeconds } = asking
   const { directory, requestId } = request
   const asked: PolicyRequest = {
@@ -28,11 +30,11 @@ export async function decideOnNames(
     stage: 'order',
     profile: profile.name,
     names: identifiers,
-    lifetimeSeconds,
+    ...(lifetimeSeconds !== undefined && { lifetimeSeconds }),
     at: services.clock.now(),
   }
   const decision = await directory.policy.decide(asked)
-  if (decision.outcome === 'allow') return
+  if (decision.outcome === 'allow') return decision.grant
   const facts = decisionFacts(decision)
   request.log.info('policy.denied', { ...facts })
   await services.store.decisions.append(decisionRecord({ asked, decision }, { reference: requestId }), {
@@ -43,5 +45,5 @@ export async function decideOnNames(
     accountId: account.id,
     data: facts,
   })
-  throw refusalError(decision, requestId)
+  throw refusalError(decision, requestId, asked.at)
 }

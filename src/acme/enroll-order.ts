@@ -1,8 +1,8 @@
 import { decisionFacts } from '../enrollment/decision-record.ts'
 import type { EnrollmentResult } from '../enrollment/enrollment.ts'
+import { proofsOf, provedIdentifier } from '../enrollment/proofs.ts'
 import { requesterOf } from '../enrollment/requester.ts'
-import type { Identifier } from '../lib/identifier.ts'
-import type { AccountRecord, AuthorizationRecord, OrderWithAuthorizations } from '../store/records.ts'
+import type { AccountRecord, OrderWithAuthorizations } from '../store/records.ts'
 import type { SubjectPublicKey } from '../x509/spki.ts'
 import type { AcmeServices, AuthenticatedRequest } from './endpoint.ts'
 import { AcmeError } from './problem.ts'
@@ -42,6 +42,7 @@ export async function enrollOrder(
     requestId: request.requestId,
     requester: requesterOf(account),
     identifiers: found.authorizations.map(provedIdentifier),
+    proofs: proofsOf(found.authorizations),
     publicKey: asked.publicKey,
     profile: order.profile,
     ...(order.notBefore && { notBefore: order.notBefore }),
@@ -56,15 +57,14 @@ export async function enrollOrder(
     )
     return 'processing'
   }
-  return outcomeOf(result, request, order.id)
+  return outcomeOf(result, request, { orderId: order.id, now: services.clock.now() })
 }
 
-/** The value that was proved, from the stored authorization and nowhere else (KF-A19). */
-function provedIdentifier({ identifier, wildcard }: AuthorizationRecord): Identifier {
-  return wildcard ? { type: 'dns', value: `*.${identifier.value}` } : identifier
-}
-
-function outcomeOf(result: EnrollmentResult, request: AuthenticatedRequest, orderId: string): ClaimOutcome {
+function outcomeOf(
+  result: EnrollmentResult,
+  request: AuthenticatedRequest,
+  { orderId, now }: { readonly orderId: string; readonly now: Date },
+): ClaimOutcome {
   switch (result.outcome) {
     case 'issued':
     case 'processing':
@@ -76,7 +76,7 @@ function outcomeOf(result: EnrollmentResult, request: AuthenticatedRequest, orde
       request.log.info('policy.denied', { orderId, ...facts })
       // An allowing decision cannot refuse; if one does, the refusal stands without a reason.
       if (result.decision.outcome === 'allow') throw new AcmeError('unauthorized', 'The certificate was refused')
-      throw refusalError(result.decision, request.requestId)
+      throw refusalError(result.decision, request.requestId, now)
     }
     case 'unavailable':
       throw new AcmeError(

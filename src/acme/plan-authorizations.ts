@@ -4,6 +4,7 @@ import { baseName, isWildcard } from '../lib/identifier.ts'
 import type { AccountId } from '../lib/ids.ts'
 import { newId } from '../lib/ids.ts'
 import type { Random } from '../lib/random.ts'
+import type { Grant } from '../policy/decision.ts'
 import type { AuthorizationRecord, ChallengeRecord, ChallengeType, ProfileSnapshot } from '../store/records.ts'
 import type { ReuseKey } from '../store/store.ts'
 import type { AcmeDirectory, AcmeServices } from './endpoint.ts'
@@ -25,7 +26,7 @@ const LEAST_REUSE_SECONDS = 900
 /**
  * Finds for each identifier an authorization to reuse, else drafts a new one. Reused is a valid one, or for some
  * minutes a pending one that nobody tried yet (CQ-O12), of the same account, exact name, wildcard flag and profile
- * (KF-A06, KF-A07), and only while the directory still offers the methods it was or can be proved by.
+ * (KF-A06, KF-A07), and only while directory and policy still accept the methods it was or can be proved by.
  *
  * @throws {AcmeError} `rejectedIdentifier` when no enabled challenge can prove an identifier
  */
@@ -36,18 +37,22 @@ export async function planAuthorizations(
     readonly profile: Pick<ProfileSnapshot, 'name'>
     readonly accountId: AccountId
     readonly now: Date
+    /** By what policy wants each name proved, at its place; absent: by anything. */
+    readonly methods?: Grant['methods'] | undefined
   },
   services: Pick<AcmeServices, 'store' | 'random' | 'settings'>,
 ): Promise<AuthorizationPlan> {
   const { directory, now } = context
   const { settings } = services
-  const offers = identifiers.map((identifier) => ({
-    identifier,
-    types: offeredChallenges(identifier, directory.config.challenges),
-  }))
+  const offers = identifiers.map((identifier, index) => {
+    const methods = context.methods?.[index]
+    const types = offeredChallenges(identifier, directory.config.challenges)
+    return { identifier, methods, types: types.filter((type) => methods === undefined || methods.includes(type)) }
+  })
   const unprovable = offers.filter(({ types }) => types.length === 0)
   if (unprovable.length > 0) {
-    throw identifierError(unprovable.map(({ identifier }) => noChallenge(identifier, directory.config.challenges)))
+    const { challenges } = directory.config
+    throw identifierError(unprovable.map(({ identifier, methods }) => noChallenge(identifier, challenges, methods)))
   }
 
   const found = await services.store.authorizations.findReusable(
@@ -125,10 +130,15 @@ function draftAuthorization(
   return { id, ...key, createdAt: context.now, expiresAt: context.expiresAt, challenges }
 }
 
-function noChallenge(identifier: Identifier, enabled: readonly ChallengeType[]): Subproblem {
+function noChallenge(
+  identifier: Identifier,
+  enabled: readonly ChallengeType[],
+  methods: readonly string[] | undefined,
+): Subproblem {
+  const wanted = methods === undefined ? '' : `, and policy wants it proved by ${methods.join(' or ')}`
   return {
     type: 'rejectedIdentifier',
-    detail: `None of the challenges of this directory (${enabled.join(', ')}) can prove ${identifier.value}`,
+    detail: `None of the challenges of this directory (${enabled.join(', ')}) can prove ${identifier.value}${wanted}`,
     identifier,
   }
 }

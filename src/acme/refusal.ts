@@ -14,6 +14,7 @@ const PROBLEM_OF_REASON = {
   profile: 'invalidProfile',
   lifetime: 'malformed',
   usage: 'unauthorized',
+  subject: 'unauthorized',
   proof: 'unauthorized',
   condition: 'rejectedIdentifier',
   often: 'rateLimited',
@@ -27,10 +28,13 @@ const UNAVAILABLE_RETRY_SECONDS = 30
 /**
  * A denial as the client reads it: every rule that spoke, a subproblem for each bad name, and the reference by which
  * the operator finds the decision (CQ-F10).
+ *
+ * @param at when it was decided
  */
-export function refusalError(decision: Decision & { outcome: 'deny' }, requestId: RequestId): AcmeError {
+export function refusalError(decision: Decision & { outcome: 'deny' }, requestId: RequestId, at: Date): AcmeError {
   const note = ` (${reference(requestId)})`
   const { reasons } = decision
+  if (reasons.length > 0 && reasons.every(({ code }) => code === 'often')) return tooOften(reasons, note, at)
   const names = reasons.filter((reason) => reason.name !== undefined && reason.code !== 'unavailable')
   if (names.length > 0) return identifierError(names.map(subproblem), note)
   const worst = reasons[0]
@@ -41,6 +45,16 @@ export function refusalError(decision: Decision & { outcome: 'deny' }, requestId
     })
   }
   return new AcmeError(PROBLEM_OF_REASON[worst.code], `${reasons.map(sentence).join('; ')}${note}`)
+}
+
+/** Nothing is wrong but the time: it says when all of it will be right (KF-F07). */
+function tooOften(reasons: readonly Reason[], note: string, at: Date): AcmeError {
+  const latest = Math.max(...reasons.map(({ retryAt }) => (retryAt ?? at).getTime()))
+  const subproblems = reasons.map(subproblem)
+  return new AcmeError('rateLimited', identifierError(subproblems, note).message, {
+    retryAfterSeconds: Math.max(1, Math.ceil((latest - at.getTime()) / 1000)),
+    subproblems,
+  })
 }
 
 export function reference(requestId: RequestId): string {

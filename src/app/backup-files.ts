@@ -44,6 +44,8 @@ export async function filesToBackUp(
       if (path !== home.tlsKey && (name.endsWith('.key.pem') || path === home.storageKey)) await add(path, 0o600)
     }
   }
+  if (config.policy.file !== undefined) await add(config.policy.file, 0o600)
+  for (const file of config.policy.blocklistFiles) await add(file, 0o600)
   for (const { keys } of Object.values(config.policies)) for (const file of keys.blocklistFiles) await add(file, 0o600)
   return files
 }

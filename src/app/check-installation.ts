@@ -12,7 +12,7 @@ import { parseCertificate } from '../x509/certificate.ts'
 import { authorityState } from './authority-state.ts'
 import { watched } from './chores.ts'
 import { constraintGaps, uncertifiableOwnNames } from './constraint-gaps.ts'
-import { buildDirectories } from './directories.ts'
+import { buildDirectories, profileTable } from './directories.ts'
 import { expiryLevel } from './expiry.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { exists, type Home, modeProblems } from './home.ts'
@@ -20,6 +20,7 @@ import { issuerNames, loadIssuerFromHome } from './issuers.ts'
 import { findMissingIssuers } from './missing-issuers.ts'
 import { databaseName, openStore } from './open-store.ts'
 import { readPassphrase } from './passphrase.ts'
+import { readPolicyFile, readPolicyRules } from './policy-file.ts'
 import { namesInFolder } from './retired-issuers.ts'
 import { loadStorageKey } from './storage-key.ts'
 
@@ -52,9 +53,22 @@ export async function checkInstallation(deps: CheckDeps): Promise<Finding[]> {
 type Look = (deps: CheckDeps) => Promise<Omit<Finding, 'about'>[]>
 
 const LOOKS: Readonly<Record<string, Look>> = {
-  directories: async ({ config }) => {
-    const directories = await buildDirectories(config)
-    return [ok(directories.map(({ urls }) => urls.directory).join(', '))]
+  directories: async ({ config, clock }) => {
+    const read =
+      config.policy.file === undefined
+        ? undefined
+        : await readPolicyFile(config, {
+            profiles: profileTable(config),
+            directories: new Set(Object.keys(config.directories)),
+            now: clock.now(),
+          })
+    const directories = await buildDirectories(config, read?.policy)
+    return [
+      ...(read === undefined
+        ? []
+        : [ok(`${read.path}: ${read.file.rules.length} rules, ${read.file.tests.length} tests pass; ${read.version}`)]),
+      ok(directories.map(({ urls }) => urls.directory).join(', ')),
+    ]
   },
   modes: async ({ home }) => {
     const problems = await modeProblems(home)
@@ -146,6 +160,7 @@ async function lookAtIssuers({ home, config, clock }: CheckDeps): Promise<Omit<F
   const passphrase = await readPassphrase(config.keys.passphraseFile)
   const found: Omit<Finding, 'about'>[] = []
   const issuers = new Map<string, Issuer>()
+  const rules = await readPolicyRules(config)
   for (const name of issuerNames(config)) {
     try {
       const issuer = await loadIssuerFromHome(home, config, name, passphrase)
@@ -160,7 +175,7 @@ async function lookAtIssuers({ home, config, clock }: CheckDeps): Promise<Omit<F
             ]
           : problems.map(bad)),
       )
-      found.push(...constraintGaps(config, issuer).map(warning))
+      found.push(...constraintGaps(config, issuer, rules).map(warning))
       const own = uncertifiableOwnNames(config, issuer)
       if (own.length > 0) found.push(bad(`${OWN_NAMES_ADVICE}: ${own.join(', ')}`))
     } catch (error) {

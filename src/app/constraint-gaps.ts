@@ -3,27 +3,26 @@ import type { ResolvedConfig } from '../config/read.ts'
 import type { Issuer } from '../issuance/issuer.ts'
 import { parseCidr } from '../lib/cidr.ts'
 import { ipAddressBytes } from '../lib/ip-address.ts'
+import type { RuleSource } from '../policy/language/schema.ts'
 import type { GeneralName } from '../x509/general-name.ts'
 import { checkNameConstraints } from '../x509/name-constraints.ts'
 import { DEFAULT_ISSUER } from './home.ts'
-import { profilesOf, serverNames } from './name-scope.ts'
+import { allowedNames, serverNames } from './name-scope.ts'
 
 /**
  * What the configuration allows and the issuing CA's name constraints do not, one sentence each: such orders would
  * pass policy and then fail. A sample of each pattern is tried, so this finds mistakes and proves nothing.
  */
-export function constraintGaps(config: ResolvedConfig, issuer: Issuer): string[] {
+export function constraintGaps(config: ResolvedConfig, issuer: Issuer, rules?: readonly RuleSource[]): string[] {
   const gaps: string[] = []
-  for (const directory of Object.values(config.directories)) {
-    if (!profilesOf(directory).some((profile) => config.profiles[profile]?.issuer === issuer.name)) continue
-    const allow = config.policies[directory.policy]?.allow
+  for (const allow of allowedNames(config, issuer.name, rules)) {
     const missing = [
-      ...(allow?.dns ?? []).filter((pattern) => !fits(issuer, { type: 'dns', value: sampleOf(pattern) })),
-      ...(allow?.ip ?? []).filter((block) => !fits(issuer, { type: 'ip', bytes: parseCidr(block).network })),
+      ...allow.dns.filter((pattern) => !fits(issuer, { type: 'dns', value: sampleOf(pattern) })),
+      ...allow.ip.filter((block) => !fits(issuer, { type: 'ip', bytes: parseCidr(block).network })),
     ]
     if (missing.length > 0) {
       gaps.push(
-        `policies.${directory.policy} allows ${missing.join(', ')}, for which the issuing CA ${issuer.name} was not made ` +
+        `${allow.where.replace('.allow.dns', '')} allows ${missing.join(', ')}, for which the issuing CA ${issuer.name} was not made ` +
           '(name constraints); orders for them will fail',
       )
     }

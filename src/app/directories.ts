@@ -6,6 +6,7 @@ import { profileSnapshot } from '../issuance/profile.ts'
 import type { Identifier } from '../lib/identifier.ts'
 import type { Policy, Requester } from '../policy/decision.ts'
 import { type CertificateKeyRules, loadKeyRules } from '../policy/key-policy.ts'
+import { RULE_KEY_LIMITS } from '../policy/language/rule-policy.ts'
 import { createPolicy } from '../policy/policy.ts'
 import { createServerPolicy } from '../policy/server-policy.ts'
 import type { ProfileSnapshot } from '../store/records.ts'
@@ -14,25 +15,40 @@ import { profilesOf } from './name-scope.ts'
 /**
  * Builds every ACME directory with its policy and profile.
  *
+ * @param ofFile what decides in place of `policies`; to be given exactly when `policy.file` is set
  * @throws {ConfigError} naming the key that makes no sense, or the file that cannot be read
  */
-export async function buildDirectories(config: ResolvedConfig): Promise<AcmeDirectory[]> {
+export async function buildDirectories(config: ResolvedConfig, ofFile?: Policy): Promise<AcmeDirectory[]> {
   try {
-    return await build(config)
+    return await build(config, ofFile)
   } catch (cause) {
     throw new ConfigError([cause instanceof Error ? cause.message : String(cause)], { cause })
   }
 }
 
-async function build(config: ResolvedConfig): Promise<AcmeDirectory[]> {
-  const profiles = new Map<string, ProfileSnapshot>(
-    Object.entries(config.profiles).map(([name, profile]) => [name, profileSnapshot(name, profile)]),
-  )
+/**
+ * Every profile of the configuration by name.
+ *
+ * @throws {ConfigError}
+ */
+export function profileTable(config: Pick<ResolvedConfig, 'profiles'>): Map<string, ProfileSnapshot> {
+  try {
+    return new Map(Object.entries(config.profiles).map(([name, profile]) => [name, profileSnapshot(name, profile)]))
+  } catch (cause) {
+    throw new ConfigError([cause instanceof Error ? cause.message : String(cause)], { cause })
+  }
+}
+
+async function build(config: ResolvedConfig, ofFile: Policy | undefined): Promise<AcmeDirectory[]> {
+  if ((config.policy.file === undefined) !== (ofFile === undefined)) throw new Error('policy.file is not in force')
+  const profiles = profileTable(config)
   const policies = new Map<string, Policy>(
     Object.entries(config.policies).map(([name, policy]) => [name, createPolicy({ config: policy, name, profiles })]),
   )
   const keyRulesOf = new Map<string, CertificateKeyRules>()
   for (const [name, policy] of Object.entries(config.policies)) keyRulesOf.set(name, await loadKeyRules(policy.keys))
+  const { blocklistFiles } = config.policy
+  const keyRulesOfFile = ofFile && (await loadKeyRules({ ...RULE_KEY_LIMITS, blocklistFiles }))
   return Object.entries(config.directories).map(([name, directory]) => {
     const offered = profilesOf(directory).map((asked): OfferedProfile => {
       const snapshot = profiles.get(asked)
@@ -41,8 +57,8 @@ async function build(config: ResolvedConfig): Promise<AcmeDirectory[]> {
       return { snapshot, description: config.profiles[asked]?.description ?? '' }
     })
     const [first] = offered
-    const policy = policies.get(directory.policy)
-    const keyRules = keyRulesOf.get(directory.policy)
+    const policy = ofFile ?? policies.get(directory.policy)
+    const keyRules = keyRulesOfFile ?? keyRulesOf.get(directory.policy)
     if (first === undefined || policy === undefined || keyRules === undefined) {
       throw new Error(`directories.${name} names a policy that does not exist`)
     }

@@ -6,6 +6,7 @@ import { DEFAULT_ISSUER, type Home, HomeError } from './home.ts'
 import { nameScope, serverNames } from './name-scope.ts'
 import { createAuthority, DEFAULT_AUTHORITY } from './new-authority.ts'
 import { databaseName } from './open-store.ts'
+import { readPolicyRules } from './policy-file.ts'
 import { finishStagedFiles } from './staged-files.ts'
 
 const RESTORE_ADVICE = 'Restore them from a backup; or, to begin with a new CA, move the database away'
@@ -56,7 +57,7 @@ export async function ensureAuthority(
     config,
     {
       ...DEFAULT_AUTHORITY,
-      nameConstraints: nameScope(config, DEFAULT_ISSUER, serverNames(config)),
+      nameConstraints: nameScope(config, DEFAULT_ISSUER, serverNames(config), await readPolicyRules(config)),
       onlinePassphrase: deps.passphrase,
     },
     { now: deps.now, random: deps.random },

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import type { NameConstraints } from '../ca/ca-certificate.ts'
 import type { ResolvedConfig } from '../config/read.ts'
 import type { DirectoryConfig } from '../config/schema.ts'
+import type { RuleSource } from '../policy/language/schema.ts'
 import { HomeError } from './home.ts'
 
 /**
@@ -10,25 +11,29 @@ import { HomeError } from './home.ts'
  * say no more: a name also covers what is below it.
  *
  * @param issuer only directories with a profile that names this issuing CA count
+ * @param rules those of the policy file, where there is one
  * @throws {HomeError} when a policy allows any name, which no constraint can say, or there is no name
  */
-export function nameScope(config: ResolvedConfig, issuer: string, ownNames: readonly string[]): NameConstraints {
+export function nameScope(
+  config: ResolvedConfig,
+  issuer: string,
+  ownNames: readonly string[],
+  rules?: readonly RuleSource[],
+): NameConstraints {
   const dns = new Set<string>()
   const ip = new Set<string>()
-  for (const directory of Object.values(config.directories)) {
-    if (!profilesOf(directory).some((profile) => config.profiles[profile]?.issuer === issuer)) continue
-    const allow = config.policies[directory.policy]?.allow
-    for (const pattern of allow?.dns ?? []) {
+  for (const allow of allowedNames(config, issuer, rules)) {
+    for (const pattern of allow.dns) {
       const base = literalEnd(pattern)
       if (base === '') {
         throw new HomeError(
-          `policies.${directory.policy}.allow.dns holds ${pattern}, so the issuing CA cannot be bound to names. ` +
+          `${allow.where} holds ${pattern}, so the issuing CA cannot be bound to names. ` +
             'Make it on purpose: chancery init --no-name-constraints',
         )
       }
       dns.add(base)
     }
-    for (const block of allow?.ip ?? []) ip.add(block.includes('/') ? block : asBlock(block))
+    for (const block of allow.ip) ip.add(block.includes('/') ? block : asBlock(block))
   }
   for (const name of ownNames) {
     if (isIP(name) !== 0) ip.add(asBlock(name))
@@ -46,6 +51,32 @@ export function nameScope(config: ResolvedConfig, issuer: string, ownNames: read
 /** The profiles that a directory offers, by name. */
 export function profilesOf({ profile, profiles }: DirectoryConfig): string[] {
   return [...new Set([profile, ...profiles])]
+}
+
+/** What may be issued from one issuing CA, and where that is said. */
+export interface AllowedNames {
+  readonly where: string
+  readonly dns: readonly string[]
+  readonly ip: readonly string[]
+}
+
+export function allowedNames(config: ResolvedConfig, issuer: string, rules?: readonly RuleSource[]): AllowedNames[] {
+  const directories = Object.entries(config.directories).filter(([, directory]) =>
+    profilesOf(directory).some((profile) => config.profiles[profile]?.issuer === issuer),
+  )
+  if (rules === undefined) {
+    return directories.map(([, { policy }]) => {
+      const allow = config.policies[policy]?.allow
+      return { where: `policies.${policy}.allow.dns`, dns: allow?.dns ?? [], ip: allow?.ip ?? [] }
+    })
+  }
+  const isFor = (rule: RuleSource): boolean =>
+    rule.effect === 'allow' && directories.some(([name]) => rule.for?.directories?.includes(name) ?? true)
+  return rules.filter(isFor).map(({ name, names }) => ({
+    where: `the rule ${name}`,
+    dns: names?.dns ?? [],
+    ip: names?.ip ?? [],
+  }))
 }
 
 /** The labels behind the last one with a wildcard: `**.prod.example` → `prod.example`. */

@@ -16,6 +16,7 @@ import { type Random, systemRandom } from '../lib/random.ts'
 import { createLimits } from '../limits/create-limits.ts'
 import type { Logger } from '../observe/log.ts'
 import { createMetrics } from '../observe/prometheus.ts'
+import type { RuleSource } from '../policy/language/schema.ts'
 import { createRevocation } from '../revocation/create-revocation.ts'
 import { type CrlPublisher, createCrlPublisher } from '../revocation/crl-publisher.ts'
 import type { Store } from '../store/store.ts'
@@ -23,7 +24,7 @@ import { createValidationRunner } from '../validation/job-runner.ts'
 import { createBackground } from './background.ts'
 import { startChores } from './chores.ts'
 import { constraintGaps } from './constraint-gaps.ts'
-import { buildDirectories, policyChooser } from './directories.ts'
+import { buildDirectories, policyChooser, profileTable } from './directories.ts'
 import { ensureAuthority } from './first-start.ts'
 import { openHistory } from './history.ts'
 import { type Home, openHome } from './home.ts'
@@ -32,6 +33,7 @@ import { findMissingIssuers } from './missing-issuers.ts'
 import { serverNames } from './name-scope.ts'
 import { databaseName, openStore } from './open-store.ts'
 import { readPassphrase } from './passphrase.ts'
+import { openPolicyInForce, type PolicyInForce } from './policy-in-force.ts'
 import { publicRoutes } from './public-listener.ts'
 import { readinessChecks } from './readiness.ts'
 import { loadRetiredIssuers } from './retired-issuers.ts'
@@ -66,6 +68,8 @@ export interface RunningChancery {
   readonly isFirstStart: boolean
   readonly store: Store
   readonly crlPublisher: CrlPublisher
+  /** The rules of `policy.file`; absent where the configuration's own policies decide. */
+  readonly policy?: PolicyInForce
   /** Resolves when a listener died; the process should then stop (KF-E14). Never rejects. */
   readonly failure: Promise<Error>
   /**
@@ -112,16 +116,24 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
 
   for (const missing of await findMissingIssuers(store, allIssuers.values(), clock.now()))
     log.error('issuer.missing', { ...missing })
-  for (const one of issuers.values())
-    for (const gap of constraintGaps(config, one)) log.warn('issuer.name_constraints', { issuer: one.name, gap })
 
-  const directories = await buildDirectories(config)
-  const names = serverIdentifiers(serverNames(config))
   const common = { store, clock, random, log, metrics }
-  const limits = createLimits({ ...common, config: config.limits, store: store.limits })
-  cleanup.defer(() => limits.settled())
   const newestSeen = await store.clock.newestSeen()
   const clockGuard = createClockGuard({ clock, toleranceSeconds: config.limits.clockTolerance, newestSeen })
+  const tellGaps = (rules?: readonly RuleSource[]): void => {
+    for (const one of issuers.values())
+      for (const gap of constraintGaps(config, one, rules))
+        log.warn('issuer.name_constraints', { issuer: one.name, gap })
+  }
+  const rules =
+    config.policy.file === undefined
+      ? undefined
+      : await openPolicyInForce({ ...common, config, profiles: profileTable(config), clockGuard, onLoaded: tellGaps })
+  if (rules === undefined) tellGaps()
+  const directories = await buildDirectories(config, rules?.policy)
+  const names = serverIdentifiers(serverNames(config))
+  const limits = createLimits({ ...common, config: config.limits, store: store.limits })
+  cleanup.defer(() => limits.settled())
   const clockProblem = clockGuard.problem()
   if (clockProblem !== undefined) log.error('clock.behind', { error: clockProblem })
   const publisher = createCrlPublisher({
@@ -289,6 +301,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     isFirstStart,
     store,
     crlPublisher: publisher,
+    ...(rules && { policy: rules }),
     failure: failing.promise,
     stop: (how = {}) => {
       stopped ??= stop(how.drainSeconds ?? config.shutdown.drainTimeout)

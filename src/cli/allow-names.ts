@@ -22,6 +22,8 @@ export async function allowNames(context: CommandContext): Promise<void> {
   }
   const { dns, ip } = sortNames(given)
   const config = await context.config()
+  if (config.policy.file !== undefined)
+    throw new UsageError(`--names is for policies of the configuration; add a rule to ${config.policy.file} instead`)
   const file = config.file ?? context.text('config') ?? homeAt(context.homePath).configFile
   const document = parseDocument(await readFile(file, 'utf8').catch(missingIsEmpty))
   const path = ['policies', 'default', 'allow']

@@ -8,6 +8,7 @@ import { nameScope, serverNames } from '../app/name-scope.ts'
 import { type AuthorityPlan, addIssuer, createAuthority, DEFAULT_AUTHORITY } from '../app/new-authority.ts'
 import { openStore } from '../app/open-store.ts'
 import { readPassphrase } from '../app/passphrase.ts'
+import { readPolicyRules } from '../app/policy-file.ts'
 import { finishStagedFiles } from '../app/staged-files.ts'
 import { CeremonyError } from '../ca/ca-certificate.ts'
 import { ISSUER_NAME } from '../config/checks.ts'
@@ -92,7 +93,7 @@ async function ceremony(context: CommandContext, home: Home, issuer: string): Pr
   await allowNames(context)
   const config = await context.config()
 
-  const plan = planOf(context, config, issuer, onlinePassphrase)
+  const plan = await planOf(context, config, issuer, onlinePassphrase)
   const passphraseFile = context.text('root-passphrase-file')
   const rootPassphrase = await readPassphrase(passphraseFile === undefined ? undefined : resolve(passphraseFile))
   if (context.on('offline-root')) {
@@ -158,12 +159,12 @@ async function refuseExisting(home: Home, issuer: string): Promise<void> {
   }
 }
 
-function planOf(
+async function planOf(
   context: CommandContext,
   config: ResolvedConfig,
   issuer: string,
   onlinePassphrase: string | undefined,
-): AuthorityPlan {
+): Promise<AuthorityPlan> {
   const { root, issuer: issuing } = DEFAULT_AUTHORITY
   const ownNames = issuer === DEFAULT_ISSUER ? serverNames(config) : []
   return {
@@ -178,7 +179,9 @@ function planOf(
       lifetimeSeconds: lifetimeOf(context, 'issuer-lifetime') ?? issuing.lifetimeSeconds,
     },
     nameConstraints:
-      context.on('no-name-constraints') || context.on('offline-root') ? undefined : nameScope(config, issuer, ownNames),
+      context.on('no-name-constraints') || context.on('offline-root')
+        ? undefined
+        : nameScope(config, issuer, ownNames, await readPolicyRules(config)),
     onlinePassphrase,
   }
 }

@@ -5,6 +5,7 @@ import { ConfigError } from '../config/config-error.ts'
 import { IssuanceError } from '../issuance/issuance-error.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Random, systemRandom } from '../lib/random.ts'
+import { PolicyFileError } from '../policy/language/policy-file-error.ts'
 import { LogError } from '../recovery/log-error.ts'
 import { BackupError } from '../recovery/manifest.ts'
 import { SignerError } from '../signer/signer.ts'
@@ -81,6 +82,7 @@ const KNOWN_FAILURES = [
   IssuanceError,
   LogError,
   BackupError,
+  PolicyFileError,
 ]
 
 /** Known failures in words; anything else with its stack, because then it is ours to repair. */

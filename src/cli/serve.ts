@@ -17,6 +17,7 @@ export const command: Command = {
     const log = createLogger({ level: config.log.level, clock: context.clock })
     guardProcess(log)
     const signal = stopSignal()
+    const reloads = reloadSignal(config.policy.file !== undefined)
     try {
       const server = await startChancery({
         config,
@@ -26,6 +27,7 @@ export const command: Command = {
         random: context.random,
         version: await chanceryVersion(),
       })
+      reloads.to(server)
       await greet(context, server)
       const ended = await Promise.race([signal.first, server.failure, parentLost(context)])
       if (ended instanceof Error) log.error('listener.failed', { error: ended })
@@ -65,6 +67,27 @@ function stopSignal(): { first: Promise<NodeJS.Signals>; second: Promise<NodeJS.
   process.on('SIGTERM', note)
   process.on('SIGINT', note)
   return { first: first.promise, second: second.promise }
+}
+
+/**
+ * SIGHUP reads the policy file again. Where there is none, the signal does what it always does: end the process whose
+ * terminal is gone.
+ */
+function reloadSignal(isWanted: boolean): { to(server: RunningChancery): void } {
+  let server: RunningChancery | undefined
+  let isPending = false
+  if (isWanted) {
+    process.on('SIGHUP', () => {
+      if (server === undefined) isPending = true
+      else void server.policy?.reload()
+    })
+  }
+  return {
+    to(started) {
+      server = started
+      if (isPending) void server.policy?.reload()
+    },
+  }
 }
 
 /** How often the parent is looked for, in milliseconds. */

@@ -34,10 +34,15 @@ function checkReferences(config: ResolvedConfig): string[] {
   for (const [name, directory] of Object.entries(config.directories)) {
     mustExist(`directories.${name}.profile`, 'profiles', directory.profile)
     for (const profile of directory.profiles) mustExist(`directories.${name}.profiles`, 'profiles', profile)
-    mustExist(`directories.${name}.policy`, 'policies', directory.policy)
+    if (config.policy.file === undefined) mustExist(`directories.${name}.policy`, 'policies', directory.policy)
     if (directory.challenges.length === 0)
       problems.push(`directories.${name}.challenges: name at least one challenge, nothing could be proved`)
   }
+  if (
+    config.policy.file === undefined &&
+    (config.policy.author !== undefined || config.policy.blocklistFiles.length > 0)
+  )
+    problems.push('policy: author and blocklistFiles belong to policy.file, which is not set')
   for (const [name, policy] of Object.entries(config.policies)) {
     for (const profile of policy.profiles ?? []) mustExist(`policies.${name}.profiles`, 'profiles', profile)
     if (policy.keys.minRsaBits > policy.keys.maxRsaBits)

@@ -54,6 +54,7 @@ export async function readConfig(source: ConfigSource): Promise<ResolvedConfig> 
   const raw = toMap(document, file)
   const options = (source.set ?? []).map(parseSetOption)
   for (const option of options) applySetOption(raw, option)
+  const mixed = mixedPolicies(raw)
   addBuiltIns(raw)
 
   const parsed = configSchema.safeParse(raw)
@@ -68,7 +69,7 @@ export async function readConfig(source: ConfigSource): Promise<ResolvedConfig> 
   }
 
   const config = resolveConfig(parsed.data, source.home, text === undefined ? undefined : file)
-  const problems = checkConfig(config)
+  const problems = [...mixed, ...checkConfig(config)]
   if (problems.length > 0) throw new ConfigError(problems)
   return config
 }
@@ -117,11 +118,37 @@ function addBuiltIns(raw: Record<string, unknown>): void {
   if (directories !== undefined) mapAt(directories, 'default')
   const profiles = mapAt(raw, 'profiles')
   if (profiles !== undefined) mapAt(profiles, 'server')
-  const policies = mapAt(raw, 'policies')
+  // Rules of a file decide instead, and nothing of these is in effect.
+  if (hasPolicyFile(raw)) raw['policies'] = {}
+  const policies = hasPolicyFile(raw) ? undefined : mapAt(raw, 'policies')
   const policy = policies === undefined ? undefined : mapAt(policies, 'default')
   if (policy !== undefined && (policy['allow'] === undefined || policy['allow'] === null)) {
     policy['allow'] = { dns: [...DEFAULT_POLICY_NAMES], ip: [...DEFAULT_POLICY_ADDRESSES] }
   }
+}
+
+/** Two sources of rules, of which one would silently not count, stop the start (KF-G06). */
+function mixedPolicies(raw: Record<string, unknown>): string[] {
+  if (!hasPolicyFile(raw)) return []
+  const problems: string[] = []
+  const { policies, directories } = raw
+  const advice = 'with policy.file the rules of that file decide for every directory; leave one of the two out'
+  if (policies !== undefined && policies !== null) problems.push(`policies: ${advice}`)
+  if (!isMapOfKeys(directories)) return problems
+  for (const [name, directory] of Object.entries(directories)) {
+    if (isMapOfKeys(directory) && directory['policy'] !== undefined)
+      problems.push(`directories.${name}.policy: ${advice}`)
+  }
+  return problems
+}
+
+function hasPolicyFile(raw: Record<string, unknown>): boolean {
+  const { policy } = raw
+  return isMapOfKeys(policy) && policy['file'] !== undefined && policy['file'] !== null
+}
+
+function isMapOfKeys(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function resolveConfig(config: Config, home: string, file: string | undefined): ResolvedConfig {
@@ -141,6 +168,11 @@ function resolveConfig(config: Config, home: string, file: string | undefined): 
     issuanceLog: { ...config.issuanceLog, path: resolve(home, config.issuanceLog.path) },
     backup: { ...config.backup, directory: resolve(home, config.backup.directory) },
     keys: passphraseFile === undefined ? {} : { passphraseFile: resolve(home, passphraseFile) },
+    policy: {
+      ...config.policy,
+      ...(config.policy.file !== undefined && { file: resolve(home, config.policy.file) }),
+      blocklistFiles: config.policy.blocklistFiles.map((path) => resolve(home, path)),
+    },
     policies: Object.fromEntries(
       Object.entries(config.policies).map(([name, policy]) => {
         const blocklistFiles = policy.keys.blocklistFiles.map((path) => resolve(home, path))

@@ -118,7 +118,10 @@ const directory = z.strictObject({
   challenges: listOf(z.enum(['http-01', 'dns-01', 'tls-alpn-01']))
     .default(['http-01', 'dns-01', 'tls-alpn-01'])
     .describe('ways to prove control that are offered'),
-  policy: z.string().default('default').describe('the policy, by its name below `policies`'),
+  policy: z
+    .string()
+    .default('default')
+    .describe('the policy, by its name below `policies`; with `policy.file`, which decides for all, it has none'),
   termsOfService: webUrl.optional().describe('URL of the terms; when set, a new account must agree'),
   website: webUrl.optional().describe('URL told to clients in `meta.website`'),
   caaIdentities: listOf(z.string()).optional().describe('told to clients in `meta.caaIdentities`'),
@@ -310,6 +313,28 @@ export const configSchema = z.strictObject({
   policies: z
     .record(z.string().min(1), policy)
     .prefault({ default: { allow: { dns: [...DEFAULT_POLICY_NAMES], ip: [...DEFAULT_POLICY_ADDRESSES] } } }),
+  policy: z
+    .strictObject({
+      file: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          'file of rules, relative to the state folder, that decides for every directory in place of `policies`; see `docs/policy-rules.md`',
+        ),
+      author: z
+        .string()
+        .min(1)
+        .max(200)
+        .optional()
+        .describe('who is recorded as the author of each version of it; default: the user that owns the file'),
+      blocklistFiles: listOf(z.string())
+        .default([])
+        .describe(
+          'with `policy.file`: files of hashes of known bad keys, relative to the state folder; see `docs/policy.md`',
+        ),
+    })
+    .prefault({}),
   accounts: z
     .strictObject({
       maxContacts: z.number().int().min(0).max(100).default(10).describe('contact addresses of one account'),

@@ -1,6 +1,6 @@
 import type { Identifier } from '../lib/identifier.ts'
 import type { OrderId } from '../lib/ids.ts'
-import type { Decision, Requester } from '../policy/decision.ts'
+import type { Decision, Proof, Requester } from '../policy/decision.ts'
 import type { CertificateRecord, ProfileSnapshot } from '../store/records.ts'
 import type { SubjectPublicKey } from '../x509/spki.ts'
 
@@ -13,6 +13,8 @@ export interface EnrollmentRequest {
   readonly requester: Requester
   /** Proven identifiers, already normal; they become the SAN, in this order. */
   readonly identifiers: readonly Identifier[]
+  /** How each was proven, for policy; absent for the server's own certificate. */
+  readonly proofs?: readonly Proof[]
   readonly publicKey: SubjectPublicKey
   readonly profile: ProfileSnapshot
   readonly notBefore?: Date

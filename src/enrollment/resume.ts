@@ -3,7 +3,7 @@ import type { Issuer } from '../issuance/issuer.ts'
 import type { PrepareResult } from '../issuance/prepare.ts'
 import { prepareStored } from '../issuance/prepare.ts'
 import { RESUME_LIMIT_SECONDS } from '../issuance/resume-limit.ts'
-import type { Requester } from '../policy/decision.ts'
+import type { Proof, Requester } from '../policy/decision.ts'
 import { isStopped } from '../store/eab-key.ts'
 import type { CertificateRecord } from '../store/records.ts'
 import type { DamagedReservation } from '../store/store.ts'
@@ -11,6 +11,7 @@ import { decisionRecord } from './decision-record.ts'
 import type { EnrollmentDependencies } from './dependencies.ts'
 import { issuersOf } from './dependencies.ts'
 import { abandon, type Finished, finish, giveUp } from './finish.ts'
+import { proofsOf } from './proofs.ts'
 import { requesterOf } from './requester.ts'
 
 /** Younger reservations are another process's running attempt, most likely; taking them up too would only sign twice. */
@@ -63,8 +64,8 @@ async function resumeOne(dependencies: EnrollmentDependencies, record: Certifica
   if (ageSeconds > RESUME_LIMIT_SECONDS) {
     return abandon(dependencies, record, `no certificate within ${RESUME_LIMIT_SECONDS} s of the reservation`)
   }
-  const requester = await currentRequester(dependencies, record)
-  if (typeof requester === 'string') return abandon(dependencies, record, requester)
+  const asking = await whoAsks(dependencies, record)
+  if (typeof asking === 'string') return abandon(dependencies, record, asking)
   if (await dependencies.store.blockedKeys.isBlocked(record.spkiSha256))
     return abandon(dependencies, record, 'the public key was blocked meanwhile')
   const issuer = findIssuer(dependencies, record)
@@ -78,7 +79,11 @@ async function resumeOne(dependencies: EnrollmentDependencies, record: Certifica
     if (finished.outcome === 'processing') away.add(issuer.id)
     return finished
   }
-  const prepared = await prepareStored(record, requester, { issuer, policy: dependencies.policyFor(requester), clock })
+  const prepared = await prepareStored(record, asking, {
+    issuer,
+    policy: dependencies.policyFor(asking.requester),
+    clock,
+  })
   switch (prepared.outcome) {
     case 'prepared':
       log.info('certificate.resumed', { orderId: record.orderId, serial: record.serial })
@@ -95,21 +100,20 @@ async function resumeOne(dependencies: EnrollmentDependencies, record: Certifica
 }
 
 /** Who the reservation was for, as they are now; a sentence when they may have nothing any more (KF-B24). */
-async function currentRequester(
+async function whoAsks(
   { store, clock }: EnrollmentDependencies,
   record: CertificateRecord,
-): Promise<Requester | string> {
+): Promise<{ readonly requester: Requester; readonly proofs?: readonly Proof[] } | string> {
   const { accountId, directory, orderId } = record
-  if (accountId === undefined || directory === undefined) return { kind: 'server' }
+  if (accountId === undefined || directory === undefined) return { requester: { kind: 'server' } }
   const account = await store.accounts.find(directory, accountId)
   if (account === undefined || account.deactivatedAt !== undefined || account.revokedAt !== undefined)
     return 'the account ended meanwhile'
   if (isStopped(account, clock.now())) return 'the external account key of the account ended meanwhile'
-  if (orderId !== undefined) {
-    const found = await store.orders.get(orderId)
-    if (found === undefined || found.order.failedAt !== undefined) return 'the order ended meanwhile'
-  }
-  return requesterOf(account)
+  const found = orderId === undefined ? undefined : await store.orders.get(orderId)
+  if (orderId !== undefined && (found === undefined || found.order.failedAt !== undefined))
+    return 'the order ended meanwhile'
+  return { requester: requesterOf(account), proofs: proofsOf(found?.authorizations ?? []) }
 }
 
 /** Nothing that was stored of it can be relied on, so the event holds only what finds it again (KF-E12). */

@@ -1,4 +1,4 @@
-import type { Decision, Policy, PolicyRequest, Requester } from '../policy/decision.ts'
+import type { Decision, Policy, PolicyRequest, Proof, Requester } from '../policy/decision.ts'
 import type { ParsedTbsCertificate } from '../x509/certificate.ts'
 import { parseTbsCertificate } from '../x509/certificate.ts'
 import { OID } from '../x509/oids.ts'
@@ -11,6 +11,7 @@ import type { Lint } from './lint.ts'
 import { runLints } from './lint.ts'
 import { LINTS } from './lints/index.ts'
 import { requestedNames } from './requested-names.ts'
+import { statedFacts } from './stated-facts.ts'
 import { lifetimeSecondsOf } from './validity.ts'
 
 export type Examination =
@@ -37,6 +38,7 @@ export async function examine(
     readonly issuer: Issuer
     readonly policy: Policy
     readonly requester: Requester
+    readonly proofs?: readonly Proof[]
     readonly now: Date
     readonly lints?: readonly Lint[]
   },
@@ -105,7 +107,7 @@ const USAGE_NAMES: Readonly<Record<string, string>> = { [OID.serverAuth]: 'serve
 function question(
   leaf: ParsedTbsCertificate,
   intended: Intention,
-  { requester, now }: { readonly requester: Requester; readonly now: Date },
+  { requester, proofs, now }: { readonly requester: Requester; readonly proofs?: readonly Proof[]; readonly now: Date },
 ): PolicyRequest {
   return {
     requester,
@@ -116,6 +118,8 @@ function question(
     key: { algorithm: leaf.publicKey.algorithm, bits: leaf.publicKey.bits, spkiSha256: leaf.publicKey.sha256 },
     lifetimeSeconds: lifetimeSecondsOf(leaf),
     extendedKeyUsages: (leaf.extendedKeyUsage ?? []).map((oid) => USAGE_NAMES[oid] ?? oid),
+    ...statedFacts(leaf),
+    ...(proofs === undefined ? {} : { proofs }),
     at: now,
   }
 }

@@ -260,7 +260,7 @@ test('KF-E12 stored bytes that are not what the record says are not signed', asy
     reservedAt: clock.now(),
   }
   const context = { issuer: authority.issuer, policy: allowAll, clock }
-  const again = await prepareStored(record, { kind: 'server' }, context)
+  const again = await prepareStored(record, { requester: { kind: 'server' } }, context)
   assert.ok(again.outcome === 'prepared' && again.tbsDer.equals(tbsDer))
   const flipped = Buffer.from(tbsDer)
   flipped[flipped.indexOf('www.corp.test')] = 0x78
@@ -272,9 +272,11 @@ test('KF-E12 stored bytes that are not what the record says are not signed', asy
     { identifiers: [{ type: 'dns', value: 'x.test' }] as const },
     { notAfter: new Date(notAfter.getTime() + 1000) },
   ]) {
-    await assert.rejects(prepareStored({ ...record, ...damage }, { kind: 'server' }, context), { code: 'DEFECTIVE' })
+    await assert.rejects(prepareStored({ ...record, ...damage }, { requester: { kind: 'server' } }, context), {
+      code: 'DEFECTIVE',
+    })
   }
-  await assert.rejects(prepareStored({ ...record, issuerId: 'other' }, { kind: 'server' }, context), {
+  await assert.rejects(prepareStored({ ...record, issuerId: 'other' }, { requester: { kind: 'server' } }, context), {
     code: 'ISSUER_UNFIT',
   })
 })

@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Identifier } from '../lib/identifier.ts'
-import type { Policy, Requester } from '../policy/decision.ts'
+import type { Policy, Proof, Requester } from '../policy/decision.ts'
 import type { CertificateRecord, ProfileSnapshot } from '../store/records.ts'
 import type { SubjectPublicKey } from '../x509/spki.ts'
 import { buildLeaf } from './build-leaf.ts'
@@ -33,12 +33,17 @@ export interface PrepareInput {
   readonly profile: ProfileSnapshot
   /** Proven, normal, without duplicates; they become the SAN in this order. */
   readonly identifiers: readonly Identifier[]
+  /** How each was proven. */
+  readonly proofs?: readonly Proof[]
   readonly publicKey: SubjectPublicKey
   readonly serial: Buffer
   /** Dates that the order asked for. */
   readonly notBefore?: Date | undefined
   readonly notAfter?: Date | undefined
 }
+
+/** Who it is for, and how they showed that it is theirs. */
+type Asking = Pick<PrepareInput, 'requester' | 'proofs'>
 
 export interface PrepareContext {
   readonly issuer: Issuer
@@ -87,7 +92,7 @@ export async function prepare(input: PrepareInput, context: PrepareContext): Pro
     notBefore,
     notAfter,
   }
-  return admit(tbsDer, intended, input.requester, context, now)
+  return admit(tbsDer, intended, input, context, now)
 }
 
 /**
@@ -98,14 +103,14 @@ export async function prepare(input: PrepareInput, context: PrepareContext): Pro
  */
 export async function prepareStored(
   record: CertificateRecord,
-  requester: Requester,
+  asking: Asking,
   context: PrepareContext,
 ): Promise<PrepareResult> {
   const now = context.clock.now()
   refuseUnfit(context.issuer, now)
   if (record.issuerId !== context.issuer.id)
     throw new IssuanceError('ISSUER_UNFIT', `the reservation is for another issuer than ${context.issuer.name}`)
-  return admit(record.tbsDer, { ...record, serialHex: record.serial }, requester, context, now)
+  return admit(record.tbsDer, { ...record, serialHex: record.serial }, asking, context, now)
 }
 
 /** Gives up what the token stands for; a second time there is nothing. @throws {IssuanceError} `TOKEN_SPENT` */
@@ -120,7 +125,7 @@ export function spendToken(token: IssuanceToken): TokenContent {
 async function admit(
   tbsDer: Buffer,
   intended: Intention,
-  requester: Requester,
+  { requester, proofs }: Asking,
   context: PrepareContext,
   now: Date,
 ): Promise<PrepareResult> {
@@ -131,6 +136,7 @@ async function admit(
     issuer,
     policy,
     requester,
+    ...(proofs === undefined ? {} : { proofs }),
     now,
     ...(lints === undefined ? {} : { lints }),
   })

@@ -26,6 +26,8 @@ export const COUNTERS = {
   chancery_store_retries_total: { help: 'Transactions begun again', labels: ['kind', 'reason'] },
   chancery_store_commits_unknown_total: { help: 'Commits whose outcome the server did not tell', labels: [] },
   chancery_store_connections_failed_total: { help: 'Times that no connection to the database was had', labels: [] },
+  chancery_policy_decisions_total: { help: 'Decisions of the policy file', labels: ['stage', 'outcome'] },
+  chancery_policy_reloads_total: { help: 'Times that the policy file was read again', labels: ['outcome'] },
   chancery_rows_deleted_total: { help: 'Rows deleted by retention', labels: [] },
   chancery_issuance_log_records_total: { help: 'Records written to the issuance log', labels: [] },
   chancery_backups_total: { help: 'Scheduled backups', labels: ['outcome'] },
@@ -50,6 +52,12 @@ export const GAUGES = {
     labels: ['quantile'],
   },
   chancery_backup_last_success_timestamp_seconds: { help: 'End of the last scheduled backup', labels: [] },
+  chancery_policy_rules: { help: 'Rules of the policy file in force', labels: [] },
+  chancery_policy_loaded_timestamp_seconds: { help: 'When the policy in force was read', labels: [] },
+  chancery_policy_refused: {
+    help: '1 while the policy file was refused and an earlier version is in force',
+    labels: [],
+  },
   chancery_store_restore_epoch: { help: 'How often the database was restored', labels: [] },
   chancery_store_rows: { help: 'Rows per table', labels: ['table'] },
 } as const

@@ -25,9 +25,12 @@ export interface Proof {
   readonly method: ProofMethod
   /** The address that was asked, where one was. */
   readonly address?: string
+  /** When it was shown. */
+  readonly at: Date
 }
 
-export type ProofMethod = 'http-01' | 'dns-01' | 'tls-alpn-01' | 'pre-authorized' | 'account-binding'
+export const PROOF_METHODS = ['http-01', 'dns-01', 'tls-alpn-01', 'pre-authorized', 'account-binding'] as const
+export type ProofMethod = (typeof PROOF_METHODS)[number]
 
 /** What policy needs to know of a profile; a `ProfileSnapshot` has it. */
 export interface ProfileFacts {
@@ -49,10 +52,22 @@ export interface PolicyRequest {
   readonly key?: { readonly algorithm: KeyAlgorithmName; readonly bits: number; readonly spkiSha256: string }
   readonly lifetimeSeconds?: number
   readonly extendedKeyUsages?: readonly string[]
-  /** One for each name. */
+  /** What the subject says, such as `O` and `Corp`; at stage `issuance`. */
+  readonly subject?: readonly SubjectFact[]
+  /** Object identifiers; at stage `issuance`, empty where there are none. */
+  readonly certificatePolicies?: readonly string[]
+  /** Whether the certificate demands a stapled status (RFC 7633); at stage `issuance`. */
+  readonly mustStaple?: boolean
+  /** One for each name; absent at stage `order`. */
   readonly proofs?: readonly Proof[]
   /** When it is asked. */
   readonly at: Date
+}
+
+/** One attribute of a subject: its short name (RFC 4514 §3), or its object identifier where it has none. */
+export interface SubjectFact {
+  readonly attribute: string
+  readonly value: string
 }
 
 /** At stage `issuance` any SAN type may turn up; those that no rule covers are refused. */
@@ -69,6 +84,7 @@ export interface Reason {
     | 'profile'
     | 'lifetime'
     | 'usage'
+    | 'subject'
     | 'proof'
     | 'condition'
     | 'often'
@@ -76,12 +92,19 @@ export interface Reason {
     | 'allowed'
   readonly detail: string
   readonly name?: RequestedName
+  /** With code `often`: from when on the same request is worth another try. */
+  readonly retryAt?: Date
 }
 
-/** What the rules that allowed leave open: it is checked again on the bytes. */
+/**
+ * What the rules that allowed leave open. Whoever keeps to it is allowed at the next stage too, as far as those rules
+ * go; it is checked again on the bytes.
+ */
 export interface Grant {
-  /** For each name, at its place, the ways in which it must be proved; undefined: any. */
-  readonly methods: readonly (readonly string[] | undefined)[]
+  /** For each name, at its place, the ways in which it may be proved; undefined: any. */
+  readonly methods: readonly (readonly ProofMethod[] | undefined)[]
+  /** How long a certificate is for which no end was asked; absent: as the profile has it. */
+  readonly lifetimeSeconds?: number
   /** Absent: as long as the profile has it. */
   readonly maxLifetimeSeconds?: number
 }

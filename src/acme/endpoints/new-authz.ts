@@ -30,13 +30,16 @@ export const newAuthz: Endpoint = async (request, services) => {
     )
   }
   const { profile } = directory
-  const { lifetimeSeconds } = profile
-  await decideOnNames([identifier], { request, account, profile, lifetimeSeconds }, services)
+  const grant = await decideOnNames([identifier], { request, account, profile }, services)
   const { limits } = services
   const asked = { directory: directory.name, account, identifiers: [identifier], isOrder: false }
   const taken = admitted(await limits.order(asked), limits)
   const now = services.clock.now()
-  const plan = await planAuthorizations([identifier], { directory, profile, accountId: account.id, now }, services)
+  const plan = await planAuthorizations(
+    [identifier],
+    { directory, profile, accountId: account.id, now, methods: grant?.methods },
+    services,
+  )
   const [created] = plan.created
   const [found] = plan.authorizations
   if (found === undefined) throw new Error('The plan holds no authorization for the identifier')

@@ -1,5 +1,7 @@
+import { narrowProfile } from '../../issuance/narrow-profile.ts'
 import type { Identifier } from '../../lib/identifier.ts'
 import { newId } from '../../lib/ids.ts'
+import type { Grant } from '../../policy/decision.ts'
 import type { AccountRecord, OrderRecord, ProfileSnapshot } from '../../store/records.ts'
 import type { Predecessor } from '../../store/store.ts'
 import { chooseProfile } from '../choose-profile.ts'
@@ -36,17 +38,17 @@ export const newOrder: Endpoint = async (request, services) => {
     maxNotBeforeAheadSeconds: directory.config.maxNotBeforeAhead,
     now,
   })
-  await decideOnNames(identifiers, { request, account, profile, lifetimeSeconds: validity.lifetimeSeconds }, services)
+  const lifetimeSeconds = validity.notAfter && validity.lifetimeSeconds
+  const grant = await decideOnNames(identifiers, { request, account, profile, lifetimeSeconds }, services)
   const replaces = await readReplaces(payload, { request, account, identifiers }, services)
   const { limits } = services
   const asked = { directory: directory.name, account, identifiers, isOrder: true }
   const taken = admitted(await limits.order(asked), limits)
-  const placed = await placeOrder({ request, account, identifiers, profile, validity, replaces, now }, services).catch(
-    (error: unknown) => {
-      limits.giveBack(taken)
-      throw error
-    },
-  )
+  const placing = { request, account, identifiers, profile: narrowProfile(profile, grant), validity, replaces, now }
+  const placed = await placeOrder({ ...placing, methods: grant?.methods }, services).catch((error: unknown) => {
+    limits.giveBack(taken)
+    throw error
+  })
   const found = { order: placed.order, authorizations: placed.plan.authorizations }
   services.metrics.count('chancery_orders_total', { event: 'created' })
   request.log.info('order.created', {
@@ -66,6 +68,7 @@ interface Placing {
   readonly identifiers: readonly Identifier[]
   readonly profile: ProfileSnapshot
   readonly validity: RequestedValidity
+  readonly methods: Grant['methods'] | undefined
   readonly replaces: Predecessor | undefined
   readonly now: Date
 }
@@ -81,7 +84,7 @@ async function placeOrder(
   for (let left = PLANS; left > 0; left--) {
     const plan = await planAuthorizations(
       identifiers,
-      { directory: request.directory, profile, accountId: account.id, now },
+      { directory: request.directory, profile, accountId: account.id, now, methods: placing.methods },
       services,
     )
     const order = draftOrder(placing, plan, services)

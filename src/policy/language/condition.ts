@@ -1,4 +1,4 @@
-import { type ASTNode, Environment } from '@marcbachmann/cel-js'
+import { Environment } from '@marcbachmann/cel-js'
 import type { PolicyRequest } from '../decision.ts'
 import { usageName } from './usages.ts'
 
@@ -7,8 +7,20 @@ export interface Condition {
   readonly text: string
   /** Facts that are not known before the certificate's bytes are: the condition is asked then, not at newOrder. */
   readonly isForIssuance: boolean
-  /** @throws {ConditionError} when it cannot be evaluated, or would cost too much; the request is then refused */
-  holds(request: PolicyRequest): boolean
+  /**
+   * @param budget what it costs is taken from here
+   * @throws {ConditionError} when it cannot be evaluated, or would cost too much; the request is then refused
+   */
+  holds(request: PolicyRequest, budget: Budget): boolean
+}
+
+/** What all conditions of one decision may cost together, in parts looked at; about 10 ms. */
+export interface Budget {
+  left: number
+}
+
+export function newBudget(): Budget {
+  return { left: MAX_COST_OF_DECISION }
 }
 
 export class ConditionError extends Error {
@@ -18,6 +30,7 @@ export class ConditionError extends Error {
 /** Parts of the condition that are looked at, at most: of its text, and when it runs over lists. */
 const MAX_NODES = 300
 const MAX_COST = 50_000
+const MAX_COST_OF_DECISION = 500_000
 
 const LIMITS = { maxAstNodes: MAX_NODES, maxDepth: 32, maxListElements: 100, maxMapEntries: 50, maxCallArguments: 8 }
 
@@ -35,9 +48,10 @@ const environment = new Environment({ limits: LIMITS })
   .registerVariable('now', 'google.protobuf.Timestamp')
   .registerVariable('key', 'map<string, string>', { description: '`algorithm`, `bits`, `sha256`' })
   .registerVariable('proofs', 'list<map<string, string>>', { description: '`name`, `method`, `address` of each proof' })
+  .registerVariable('subject', 'list<map<string, string>>', { description: '`attribute` and `value`' })
+  .registerVariable('policies', 'list<string>', { description: 'certificate policies by object identifier' })
 
-const KNOWN_AT_ISSUANCE: ReadonlySet<string> = new Set(['key', 'proofs', 'usages'])
-const LISTS = ['names', 'groups', 'proofs', 'usages'] as const
+const KNOWN_AT_ISSUANCE: ReadonlySet<string> = new Set(['key', 'proofs', 'usages', 'subject', 'policies'])
 const MACROS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter'])
 
 /** @throws {Error} naming the fault */
@@ -46,15 +60,17 @@ export function compileCondition(text: string): Condition {
   const check = program.check()
   if (!check.valid) throw new Error(firstLine(check.error?.message ?? 'it does not fit together'))
   if (check.type !== 'bool') throw new Error(`it must be true or false, but is of type ${check.type}`)
-  const shape = measure(program.ast)
-  const isForIssuance = [...KNOWN_AT_ISSUANCE].some((name) => shape.variables.has(name))
+  const variables = new Set<string>()
+  const costOf = measure(program.ast, variables)
+  if (costOf(() => 1) > MAX_COST) throw new Error('it would cost too much; say it with patterns, or in several rules')
   return {
     text,
-    isForIssuance,
-    holds(request) {
-      const facts = factsOf(request)
-      const longest = Math.max(1, ...LISTS.map((list) => facts[list].length))
-      if (shape.nodes * longest ** shape.loops > MAX_COST) throw new ConditionError('it would cost too much')
+    isForIssuance: [...KNOWN_AT_ISSUANCE].some((name) => variables.has(name)),
+    holds(request, budget) {
+      const facts = knownFacts(request)
+      const cost = costOf((name) => sizeOf(facts, name))
+      budget.left -= cost
+      if (cost > MAX_COST || budget.left < 0) throw new ConditionError('it would cost too much')
       let value: unknown
       try {
         value = program(facts)
@@ -67,36 +83,68 @@ export function compileCondition(text: string): Condition {
   }
 }
 
-interface Shape {
-  nodes: number
-  /** How deep loops over lists stand within each other. */
-  loops: number
-  readonly variables: Set<string>
-}
+/** What a part of a condition costs at most, by how many members each variable has. */
+type Cost = (sizeOf: (variable: string) => number) => number
+
+/** Members of a list that comes of a function, such as the labels of a name. */
+const UNKNOWN_SIZE = 256
 
 /** @throws {Error} for regular expressions, whose cost nobody can bound (KF-F11) */
-function measure(root: ASTNode): Shape {
-  const shape: Shape = { nodes: 0, loops: 0, variables: new Set() }
-  const visit = (value: unknown, loops: number): void => {
-    if (Array.isArray(value)) {
-      for (const item of value) visit(item, loops)
-      return
-    }
-    if (!isNode(value)) return
-    shape.nodes++
-    shape.loops = Math.max(shape.loops, loops)
-    if (value.op === 'id') shape.variables.add(String(value.args))
-    const called =
-      (value.op === 'call' || value.op === 'rcall') && Array.isArray(value.args) ? value.args[0] : undefined
-    if (called === 'matches') throw new Error('regular expressions are not used here; compare whole texts or parts')
-    visit(value.args, typeof called === 'string' && MACROS.has(called) ? loops + 1 : loops)
+function measure(node: unknown, variables: Set<string>): Cost {
+  if (Array.isArray(node)) {
+    const costs = node.map((item) => measure(item, variables))
+    return (sizeOf) => costs.reduce((sum, cost) => sum + cost(sizeOf), 0)
   }
-  visit(root, 0)
-  return shape
+  if (!isNode(node)) return () => 0
+  const { op, args } = node
+  if (op === 'id') {
+    const name = String(args)
+    variables.add(name)
+    return (sizeOf) => sizeOf(name)
+  }
+  const [called, receiver, parameters] =
+    (op === 'call' || op === 'rcall') && Array.isArray(args) ? (args as readonly unknown[]) : []
+  if (called === 'matches') throw new Error('regular expressions are not used here; compare whole texts or parts')
+  if (typeof called !== 'string' || !MACROS.has(called) || op !== 'rcall') {
+    const inner = measure(args, variables)
+    return (sizeOf) => 1 + inner(sizeOf)
+  }
+  const looped = measure(receiver, variables)
+  const body = measure(parameters, variables)
+  const times = lengthOf(receiver)
+  return (sizeOf) => 1 + looped(sizeOf) + Math.max(1, times(sizeOf)) * (1 + body(sizeOf))
+}
+
+function lengthOf(list: unknown): Cost {
+  if (!isNode(list)) return () => UNKNOWN_SIZE
+  if (list.op === 'id') return (sizeOf) => sizeOf(String(list.args))
+  if (list.op === 'list' && Array.isArray(list.args)) {
+    const { length } = list.args
+    return () => length
+  }
+  return () => UNKNOWN_SIZE
+}
+
+function sizeOf(facts: ReturnType<typeof factsOf>, variable: string): number {
+  const fact: unknown = Object.hasOwn(facts, variable) ? facts[variable as keyof typeof facts] : undefined
+  if (Array.isArray(fact)) return Math.max(1, fact.length)
+  return variable === 'attributes' ? Math.max(1, Object.keys(facts.attributes).length) : 1
 }
 
 function isNode(value: unknown): value is { readonly op: string; readonly args: unknown } {
   return typeof value === 'object' && value !== null && 'op' in value && 'args' in value
+}
+
+/** Many rules may ask about the same request. */
+const known = new WeakMap<PolicyRequest, ReturnType<typeof factsOf>>()
+
+function knownFacts(request: PolicyRequest): ReturnType<typeof factsOf> {
+  let facts = known.get(request)
+  if (facts === undefined) {
+    facts = factsOf(request)
+    known.set(request, facts)
+  }
+  return facts
 }
 
 function factsOf(request: PolicyRequest) {
@@ -115,6 +163,8 @@ function factsOf(request: PolicyRequest) {
     usages: extendedKeyUsages.map(usageName),
     now: request.at,
     key: key === undefined ? {} : { algorithm: key.algorithm, bits: String(key.bits), sha256: key.spkiSha256 },
+    subject: (request.subject ?? []).map(({ attribute, value }) => ({ attribute, value })),
+    policies: [...(request.certificatePolicies ?? [])],
     proofs: proofs.map(({ name, method, address }) => ({ name: name.value, method, address: address ?? '' })),
   }
 }

@@ -1,8 +1,14 @@
 import { parseIdentifier } from '../../lib/identifier.ts'
 import type { KeyAlgorithmName } from '../../x509/algorithms.ts'
-import type { Policy, PolicyRequest, RequestedName } from '../decision.ts'
+import type { Decision, Policy, PolicyRequest, ProofMethod, RequestedName } from '../decision.ts'
 import type { ProfileTable } from '../rules/profile.ts'
 import type { PolicyTest } from './schema.ts'
+
+export interface ExampleContext {
+  readonly profiles: ProfileTable
+  /** For examples that name no instant. */
+  readonly now: Date
+}
 
 const KEY_BITS: Readonly<Record<string, number>> = { 'P-256': 256, 'P-384': 384, 'P-521': 521, Ed25519: 256 }
 
@@ -15,7 +21,7 @@ const KEY_BITS: Readonly<Record<string, number>> = { 'P-256': 256, 'P-384': 384,
 export async function runPolicyTests(
   tests: readonly PolicyTest[],
   policy: Policy,
-  context: { readonly profiles: ProfileTable; readonly now: Date },
+  context: ExampleContext,
 ): Promise<string[]> {
   const failures: string[] = []
   for (const test of tests) {
@@ -25,20 +31,18 @@ export async function runPolicyTests(
   return failures
 }
 
-async function faultOf(
+/** @returns what is wrong with one example; undefined when it comes out as expected */
+export async function faultOf(
   { request, expect, rule }: PolicyTest,
   policy: Policy,
-  context: { readonly profiles: ProfileTable; readonly now: Date },
+  context: ExampleContext,
 ): Promise<string | undefined> {
-  let made: PolicyRequest
+  let decision: Decision
   try {
-    made = requestOf(request, context)
+    decision = (await decideExample(request, policy, context)).decision
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   }
-  const asked = { ...made, stage: 'order' as const }
-  const early = await policy.decide(asked)
-  const decision = early.outcome === 'deny' ? early : await policy.decide(made)
   const because = decision.reasons.map((reason) => `${reason.rule}: ${reason.detail}`).join('; ')
   if (decision.outcome !== expect) return `expected ${expect}, but it came out ${decision.outcome} (${because})`
   if (rule !== undefined && !decision.reasons.some((reason) => reason.rule === rule))
@@ -46,21 +50,31 @@ async function faultOf(
   return undefined
 }
 
-/** @throws {Error} naming what of the example cannot be read */
-export function requestOf(
+/**
+ * Decides a made-up request as a real one is decided: as an order, and if that is allowed, as the certificate of a client
+ * that does what the order offers it. `request` is what was decided last.
+ *
+ * @throws {Error} naming what of the example cannot be read
+ */
+export async function decideExample(
   source: PolicyTest['request'],
-  { profiles, now }: { readonly profiles: ProfileTable; readonly now: Date },
-): PolicyRequest {
+  policy: Policy,
+  context: ExampleContext,
+): Promise<{ readonly decision: Decision; readonly request: PolicyRequest }> {
+  const request = orderOf(source, context)
+  const decision = await policy.decide(request)
+  if (decision.outcome === 'deny') return { decision, request }
+  const last = issuanceOf(source, request, decision, context)
+  return { decision: await policy.decide(last), request: last }
+}
+
+function orderOf(source: PolicyTest['request'], { now }: ExampleContext): PolicyRequest {
   const names: RequestedName[] = [
     ...identifiers('dns', source.dns),
     ...identifiers('ip', source.ip),
     ...(source.uri ?? []).map((value) => ({ type: 'uri' as const, value })),
     ...(source.email ?? []).map((value) => ({ type: 'email' as const, value })),
   ]
-  const facts = profiles.get(source.profile)
-  const [algorithm, bits] = source.key.startsWith('RSA')
-    ? (['RSA', Number(source.key.slice(4)) || 2048] as const)
-    : ([source.key as KeyAlgorithmName, KEY_BITS[source.key] ?? 0] as const)
   const hasKey = source.externalKey !== undefined || source.groups !== undefined || source.attributes !== undefined
   return {
     requester: {
@@ -75,19 +89,45 @@ export function requestOf(
         },
       }),
     },
-    stage: 'issuance',
+    stage: 'order',
     profile: source.profile,
     names,
-    key: { algorithm, bits, spkiSha256: '00'.repeat(32) },
-    lifetimeSeconds: source.lifetime ?? facts?.lifetimeSeconds ?? 3600,
-    extendedKeyUsages: facts?.extendedKeyUsages ?? [],
-    proofs: names.map((name) => ({
-      name,
-      method: source.challenge,
-      ...(source.address !== undefined && { address: source.address }),
-    })),
+    ...(source.lifetime !== undefined && { lifetimeSeconds: source.lifetime }),
     at: source.at === undefined ? now : new Date(source.at),
   }
+}
+
+function issuanceOf(
+  source: PolicyTest['request'],
+  request: PolicyRequest,
+  { grant }: Decision & { readonly outcome: 'allow' },
+  { profiles }: ExampleContext,
+): PolicyRequest {
+  const facts = profiles.get(request.profile)
+  const [algorithm, bits] = source.key.startsWith('RSA')
+    ? (['RSA', Number(source.key.slice(4)) || 2048] as const)
+    : ([source.key as KeyAlgorithmName, KEY_BITS[source.key] ?? 0] as const)
+  return {
+    ...request,
+    stage: 'issuance',
+    key: { algorithm, bits, spkiSha256: '00'.repeat(32) },
+    lifetimeSeconds: request.lifetimeSeconds ?? grant?.lifetimeSeconds ?? facts?.lifetimeSeconds ?? 3600,
+    extendedKeyUsages: facts?.extendedKeyUsages ?? [],
+    subject: Object.entries(source.subject ?? {}).map(([attribute, value]) => ({ attribute, value })),
+    certificatePolicies: source.certificatePolicies ?? [],
+    mustStaple: source.mustStaple ?? false,
+    proofs: request.names.map((name, index) => ({
+      name,
+      method: source.challenge ?? grant?.methods[index]?.[0] ?? usualMethod(name),
+      at: request.at,
+      ...(source.address !== undefined && { address: source.address }),
+    })),
+  }
+}
+
+function usualMethod(name: RequestedName): ProofMethod {
+  if (name.type === 'dns') return 'dns-01'
+  return name.type === 'ip' ? 'http-01' : 'account-binding'
 }
 
 function identifiers(type: 'dns' | 'ip', values: readonly string[] = []): RequestedName[] {

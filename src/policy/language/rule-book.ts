@@ -68,13 +68,32 @@ export class RuleBook {
   /**
    * The rules that hold this name and may be for a requester with these tokens; without tokens, for anybody. When
    * `touching`, also those that hold a part of what a wildcard stands for.
+   *
+   * @param most so many at most; absent: all
    */
-  find(name: RequestedName, tokens: ReadonlySet<string> | undefined, touching: boolean): ReadonlySet<Rule> {
+  find(
+    name: RequestedName,
+    tokens: ReadonlySet<string> | undefined,
+    touching: boolean,
+    most = Number.POSITIVE_INFINITY,
+  ): ReadonlySet<Rule> {
     const found = new Set<Rule>()
-    const take = (bucket: Bucket): void => {
-      for (const rule of bucket.forAll) found.add(rule)
-      if (tokens === undefined) for (const rules of bucket.byToken.values()) for (const rule of rules) found.add(rule)
-      else for (const token of tokens) for (const rule of bucket.byToken.get(token) ?? []) found.add(rule)
+    const add = (rules: readonly Rule[] | undefined): void => {
+      for (const rule of rules ?? []) {
+        if (found.size >= most) return
+        found.add(rule)
+      }
+    }
+    const take = ({ forAll, byToken }: Bucket): void => {
+      add(forAll)
+      if (byToken.size === 0) return
+      if (tokens !== undefined) for (const token of tokens) add(byToken.get(token))
+      else {
+        for (const rules of byToken.values()) {
+          if (found.size >= most) return
+          add(rules)
+        }
+      }
     }
     take(this.#everything)
     switch (name.type) {
@@ -122,20 +141,39 @@ function put(bucket: Bucket, rule: Rule): void {
   }
 }
 
-/** @throws {Error} naming the rule that makes no sense, or the name that two have */
-export function compileRules(sources: readonly RuleSource[]): {
-  allow: RuleBook
-  deny: RuleBook
-  rules: readonly Rule[]
-} {
+/** All rules of a file, ready to be asked. */
+export interface CompiledRules {
+  readonly allow: RuleBook
+  readonly deny: RuleBook
+  /** In the order of the file. */
+  readonly rules: readonly Rule[]
+}
+
+/**
+ * Compiles rules one by one: a caller that must not hold up others takes a few at a time.
+ *
+ * @throws {Error} naming the rule that makes no sense, or the name that two have
+ */
+export function* compileEach(sources: readonly RuleSource[]): Generator<void, CompiledRules> {
   const books = { allow: new RuleBook(), deny: new RuleBook() }
   const names = new Set<string>()
-  const rules = sources.map((source) => {
+  const rules: Rule[] = []
+  for (const source of sources) {
     if (names.has(source.name)) throw new Error(`two rules are called ${source.name}; give each a name of its own`)
     names.add(source.name)
     const rule = compileRule(source)
     books[rule.effect].add(rule)
-    return rule
-  })
+    rules.push(rule)
+    yield
+  }
   return { ...books, rules }
+}
+
+/** @throws {Error} as `compileEach` */
+export function compileRules(sources: readonly RuleSource[]): CompiledRules {
+  const work = compileEach(sources)
+  for (;;) {
+    const step = work.next()
+    if (step.done) return step.value
+  }
 }

@@ -1,23 +1,32 @@
 import { quote } from '../../lib/quote.ts'
-import type { Decision, Policy, PolicyRequest, Reason, RequestedName } from '../decision.ts'
+import type { Decision, NearMiss, Policy, PolicyRequest, Reason, RequestedName } from '../decision.ts'
+import { type KeyRules, keyKind } from '../rules/key-kind.ts'
 import { lifetime } from '../rules/lifetime.ts'
 import { nameForm } from '../rules/name-form.ts'
 import type { ProfileTable } from '../rules/profile.ts'
 import { profile } from '../rules/profile.ts'
 import { someName } from '../rules/some-name.ts'
 import { usage } from '../rules/usage.ts'
-import { ConditionError } from './condition.ts'
-import { acceptedMethods, type Miss, missesOf, type Rule } from './rule.ts'
-import { compileRules } from './rule-book.ts'
-import type { RuleSource } from './schema.ts'
+import { type Budget, ConditionError, newBudget } from './condition.ts'
+import { grantOf } from './grant.ts'
+import { type Miss, missesOf, type Rule } from './rule.ts'
+import type { CompiledRules } from './rule-book.ts'
 import { requesterTokens } from './selector.ts'
 
 /** So many rules that nearly allowed are looked for, and told of, when a name is refused. */
 const MAX_NEAR_LOOKED_AT = 200
 const MAX_NEAR_TOLD = 5
+const MAX_NAMES_TOLD = 4
+
+/** For every file; rules choose among them. */
+export const RULE_KEY_LIMITS = {
+  algorithms: ['P-256', 'P-384', 'P-521', 'RSA', 'Ed25519'] as KeyRules['algorithms'],
+  minRsaBits: 2048,
+  maxRsaBits: 4096,
+}
 
 export interface RulePolicyOptions {
-  readonly rules: readonly RuleSource[]
+  readonly books: CompiledRules
   /** Hash of the file that the rules are of; in every decision. */
   readonly version: string
   readonly profiles: ProfileTable
@@ -25,80 +34,93 @@ export interface RulePolicyOptions {
 
 interface Verdict {
   readonly reason: Reason
-  readonly isAllowed: boolean
+  /** Those that allow it; empty: it is refused. */
   readonly rules: readonly Rule[]
+}
+
+/** What one decision works with. */
+interface Asking {
+  readonly request: PolicyRequest
+  readonly tokens: ReadonlySet<string>
+  readonly budget: Budget
 }
 
 /**
  * The policy of a rule file. Each name needs a rule that allows it and fits the whole request, and no rule that denies
  * it; deny beats allow, whatever the order, and what nothing allows is denied. Whatever cannot be evaluated is denied
  * (KF-G01).
- *
- * @throws {Error} naming the rule that makes no sense
  */
-export function createRulePolicy({ rules, version, profiles }: RulePolicyOptions): Policy {
-  const books = compileRules(rules)
+export function createRulePolicy({ books, version, profiles }: RulePolicyOptions): Policy {
   const form = nameForm()
-  const requestRules = [someName(), profile('profiles', profiles, undefined), lifetime(profiles), usage(profiles)]
+  const requestRules = [
+    someName(),
+    profile('profiles', profiles, undefined),
+    keyKind('keys', RULE_KEY_LIMITS),
+    lifetime(profiles),
+    usage(profiles),
+  ]
 
-  function judge(name: RequestedName, request: PolicyRequest, tokens: ReadonlySet<string>): Verdict {
+  function judge(name: RequestedName, { request, tokens, budget }: Asking): Verdict {
     const bad = name.type === 'other' ? undefined : form(name)
-    if (bad !== undefined) return { reason: bad.reason, isAllowed: false, rules: [] }
+    if (bad !== undefined) return { reason: bad.reason, rules: [] }
     for (const rule of books.deny.find(name, tokens, true)) {
-      if (!isDenying(rule, name, request, tokens)) continue
+      if (!isDenying(rule, name, request) || missesOf(rule, name, request, tokens, budget).length > 0) continue
       const detail = `${quote(name.value)} is never issued to you, whatever else allows it`
-      return { reason: { rule: rule.name, code: 'name-denied', detail, name }, isAllowed: false, rules: [rule] }
+      return { reason: { rule: rule.name, code: 'name-denied', detail, name }, rules: [] }
     }
     const missed: { rule: Rule; misses: readonly Miss[] }[] = []
     const fitting: Rule[] = []
     for (const rule of books.allow.find(name, tokens, false)) {
-      const misses = [...wildcardMiss(rule, name), ...missesOf(rule, name, request, tokens)]
+      const misses = [...wildcardMiss(rule, name), ...missesOf(rule, name, request, tokens, budget)]
       if (misses.length === 0) fitting.push(rule)
       else missed.push({ rule, misses })
     }
     const [first] = fitting
-    if (first !== undefined) {
-      const detail = `${quote(name.value)} is allowed`
-      return { reason: { rule: first.name, code: 'allowed', detail, name }, isAllowed: true, rules: fitting }
-    }
-    return { reason: refusal(name, missed), isAllowed: false, rules: missed.map(({ rule }) => rule) }
+    if (first === undefined) return { reason: refusal(name, missed), rules: [] }
+    return { reason: allowedBy(first, name), rules: fitting }
   }
 
   /** Rules that hold the name but not the request, the nearest first; for the operator. */
-  function nearMisses(name: RequestedName, request: PolicyRequest, tokens: ReadonlySet<string>) {
-    const near = [...books.allow.find(name, undefined, false)].slice(0, MAX_NEAR_LOOKED_AT).map((rule) => ({
+  function nearMisses(name: RequestedName, { request, tokens }: Asking): NearMiss[] {
+    const budget = newBudget()
+    const near = [...books.allow.find(name, undefined, false, MAX_NEAR_LOOKED_AT)].map((rule) => ({
       rule: rule.name,
       name: `${name.type}:${name.value}`,
-      misses: [...wildcardMiss(rule, name), ...quietly(() => missesOf(rule, name, request, tokens))].map(
+      misses: [...wildcardMiss(rule, name), ...quietly(() => missesOf(rule, name, request, tokens, budget))].map(
         ({ detail }) => detail,
       ),
     }))
     return near.sort((a, b) => a.misses.length - b.misses.length).slice(0, MAX_NEAR_TOLD)
   }
 
+  const decide = (request: PolicyRequest): Decision => {
+    const asking: Asking = { request, tokens: requesterTokens(request.requester), budget: newBudget() }
+    if (Number.isNaN(request.at.getTime())) throw new TypeError('the time of the request is not known')
+    const verdicts = request.names.map((name) => judge(name, asking))
+    const refused = verdicts.filter(({ rules }) => rules.length === 0)
+    const against = [...refused.map(({ reason }) => reason), ...requestRules.flatMap((rule) => rule(request))]
+    if (against.length > 0) {
+      const names = request.names.filter((_, index) => verdicts[index]?.rules.length === 0)
+      const nearly = names.slice(0, MAX_NAMES_TOLD).flatMap((name) => nearMisses(name, asking))
+      return { outcome: 'deny', reasons: against, version, nearMisses: nearly }
+    }
+    const { grant, rules } = grantOf(
+      request,
+      verdicts.map((verdict) => verdict.rules),
+      profiles,
+    )
+    const reasons = request.names.map((name, index) => {
+      const [first] = rules[index] ?? []
+      if (first === undefined) throw new Error('no rule is left of those that allowed')
+      return allowedBy(first, name)
+    })
+    return { outcome: 'allow', reasons, version, grant }
+  }
+
   return {
     async decide(request) {
       try {
-        const tokens = requesterTokens(request.requester)
-        const verdicts = request.names.map((name) => judge(name, request, tokens))
-        const against = [
-          ...verdicts.filter(({ isAllowed }) => !isAllowed).map(({ reason }) => reason),
-          ...requestRules.flatMap((rule) => rule(request)),
-        ]
-        if (against.length === 0)
-          return {
-            outcome: 'allow',
-            reasons: verdicts.map(({ reason }) => reason),
-            version,
-            grant: grantOf(request, verdicts),
-          }
-        const refused = request.names.filter((_, index) => verdicts[index]?.isAllowed === false)
-        return {
-          outcome: 'deny',
-          reasons: against,
-          version,
-          nearMisses: refused.flatMap((name) => nearMisses(name, request, tokens)).slice(0, 4 * MAX_NEAR_TOLD),
-        }
+        return decide(request)
       } catch (error) {
         const detail =
           error instanceof ConditionError
@@ -110,10 +132,14 @@ export function createRulePolicy({ rules, version, profiles }: RulePolicyOptions
   }
 }
 
-/** A denying rule whose condition is about facts of the bytes denies when they are there. */
-function isDenying(rule: Rule, name: RequestedName, request: PolicyRequest, tokens: ReadonlySet<string>): boolean {
-  if (request.stage === 'order' && (rule.when?.isForIssuance === true || rule.source.keys !== undefined)) return false
-  return missesOf(rule, name, request, tokens).length === 0
+/** Facts of the bytes that a denying rule is about are not there at newOrder; then it speaks before signing. */
+function isDenying(rule: Rule, name: RequestedName, { stage }: PolicyRequest): boolean {
+  if (name.type === 'other') return rule.source.names === undefined
+  return stage === 'issuance' || !(rule.when?.isForIssuance === true || rule.source.keys !== undefined)
+}
+
+function allowedBy(rule: Rule, name: RequestedName): Reason {
+  return { rule: rule.name, code: 'allowed', detail: `${quote(name.value)} is allowed`, name }
 }
 
 function wildcardMiss(rule: Rule, name: RequestedName): Miss[] {
@@ -137,24 +163,6 @@ function refusal(name: RequestedName, missed: readonly { rule: Rule; misses: rea
     name,
     detail: `${quote(name.value)} is not allowed so: ${details}`,
   }
-}
-
-/** What the rules that allowed leave open for the rest of the way: for each name, one of them has to fit at the end. */
-function grantOf(
-  request: PolicyRequest,
-  verdicts: readonly Verdict[],
-): NonNullable<(Decision & { outcome: 'allow' })['grant']> {
-  let maxLifetimeSeconds = Number.POSITIVE_INFINITY
-  const methods = request.names.map((name, index) => {
-    const rules = verdicts[index]?.rules ?? []
-    maxLifetimeSeconds = Math.min(
-      maxLifetimeSeconds,
-      Math.max(...rules.map((rule) => rule.source.with?.maxLifetime ?? Number.POSITIVE_INFINITY)),
-    )
-    const accepted = rules.map((rule) => acceptedMethods(rule, name))
-    return accepted.includes(undefined) ? undefined : [...new Set(accepted.flatMap((list) => list ?? []))]
-  })
-  return { methods, ...(Number.isFinite(maxLifetimeSeconds) && { maxLifetimeSeconds }) }
 }
 
 function quietly(ask: () => readonly Miss[]): readonly Miss[] {

@@ -1,10 +1,9 @@
-import { quote } from '../../lib/quote.ts'
-import type { PolicyRequest, Reason, RequestedName } from '../decision.ts'
-import type { Condition } from './condition.ts'
+import type { PolicyRequest, ProofMethod, Reason, RequestedName } from '../decision.ts'
+import { certificateMisses } from './certificate-misses.ts'
+import type { Budget, Condition } from './condition.ts'
 import { compileCondition } from './condition.ts'
 import type { RuleSource } from './schema.ts'
 import { compileSelector, fitsSelector, type Selector } from './selector.ts'
-import { usageName } from './usages.ts'
 
 /** One rule, ready to be asked. */
 export interface Rule {
@@ -43,6 +42,8 @@ function checkSense({ effect, names, expires, challenges, with: grants, often }:
   const someName = [names?.dns, names?.ip, names?.uri, names?.email].some((list) => list !== undefined)
   if (effect === 'allow') {
     if (!someName) throw new Error('an allowing rule must say which names, in `names`')
+    const { defaultLifetime = 0, maxLifetime = Number.POSITIVE_INFINITY } = grants ?? {}
+    if (defaultLifetime > maxLifetime) throw new Error('`with.defaultLifetime` is longer than `with.maxLifetime`')
     return
   }
   if (names !== undefined && !someName) throw new Error('`names` is empty; leave it out to deny every name')
@@ -52,9 +53,10 @@ function checkSense({ effect, names, expires, challenges, with: grants, often }:
 }
 
 /**
- * What of the rule does not fit; empty: it fits. Facts that are not known at newOrder are asked for before signing,
- * where a fact that is still missing is a miss.
+ * What of the rule does not fit, but for how often; empty: it fits. Facts that are not known at newOrder are asked for
+ * before signing, where a fact that is still missing is a miss.
  *
+ * @param budget what the conditions of this decision may still cost
  * @throws {ConditionError} when the rule's condition cannot be evaluated
  */
 export function missesOf(
@@ -62,52 +64,46 @@ export function missesOf(
   name: RequestedName,
   request: PolicyRequest,
   tokens: ReadonlySet<string>,
+  budget: Budget,
 ): readonly Miss[] {
   const { source } = rule
   const misses: Miss[] = []
-  const miss = (code: Miss['code'], detail: string): void => void misses.push({ code, detail })
+  const miss = (code: Miss['code'], detail: string | undefined): void => {
+    if (detail !== undefined) misses.push({ code, detail })
+  }
   if (!fitsSelector(rule.selector, tokens)) miss('name-not-allowed', 'the rule is for others')
-  if (rule.expiresAt !== undefined && request.at.getTime() >= rule.expiresAt)
+  if (rule.expiresAt !== undefined && !(request.at.getTime() < rule.expiresAt))
     miss('name-not-allowed', `the rule ended at ${source.expires}`)
   if (source.profiles !== undefined && !source.profiles.includes(request.profile))
     miss('profile', `ask for the profile ${source.profiles.join(' or ')}`)
-  if (source.keys !== undefined) {
-    const fault = keyFault(source.keys, request)
-    if (fault !== undefined) miss('key', fault)
-  }
-  const max = source.with?.maxLifetime
-  if (
-    max !== undefined &&
-    (request.lifetimeSeconds ?? (request.stage === 'order' ? 0 : Number.POSITIVE_INFINITY)) > max
-  )
-    miss('lifetime', `ask for at most ${max} s`)
-  const usages = source.with?.extendedKeyUsages
-  if (usages !== undefined) {
-    const other = request.extendedKeyUsages
-      ?.map(usageName)
-      .find((usage) => !usages.some((allowed) => allowed === usage))
-    if (other !== undefined) miss('usage', `the extended key usage ${quote(other)} is not allowed`)
-    else if (request.extendedKeyUsages === undefined && request.stage === 'issuance') miss('usage', 'it is not known')
-  }
-  const methods = acceptedMethods(rule, name)
-  if (methods !== undefined && request.stage === 'issuance') {
-    const proof = request.proofs?.find((one) => one.name.type === name.type && one.name.value === name.value)
-    if (proof === undefined || !methods.some((method) => method === proof.method))
-      miss('proof', `prove it by ${methods.join(' or ')}`)
-  }
+  if (source.keys !== undefined) miss('key', keyFault(source.keys, request))
+  if (source.with !== undefined) misses.push(...certificateMisses(source.with, request))
+  // A denying rule is not about proofs: it must not be escaped by bringing none.
+  if (rule.effect === 'allow' && request.stage === 'issuance') miss('proof', proofFault(rule, name, request))
   // Last, because it costs most; and not at all when it could not change the outcome.
   if (misses.length === 0 && rule.when !== undefined && !(rule.when.isForIssuance && request.stage === 'order')) {
-    if (!rule.when.holds(request)) miss('condition', 'its condition does not hold')
+    if (!rule.when.holds(request, budget)) miss('condition', 'its condition does not hold')
   }
   return misses
 }
 
-/** The challenges by which the rule wants this name proved; undefined: any. */
-export function acceptedMethods(rule: Rule, name: RequestedName): readonly string[] | undefined {
+/** The ways in which the rule wants this name proved; undefined: any. */
+export function acceptedMethods(rule: Rule, name: RequestedName): readonly ProofMethod[] | undefined {
   const { challenges } = rule.source
-  if (name.type === 'ip') return challenges?.ip
+  if (name.type === 'ip') return challenges?.ip ?? challenges?.default
   if (name.type !== 'dns') return undefined
-  return name.value.startsWith('*.') ? (challenges?.wildcard ?? challenges?.dns) : challenges?.dns
+  const dns = challenges?.dns ?? challenges?.default
+  return name.value.startsWith('*.') ? (challenges?.wildcard ?? dns) : dns
+}
+
+/** Every name of a certificate was shown to be the requester's, one way or another. */
+function proofFault(rule: Rule, name: RequestedName, { proofs, requester }: PolicyRequest): string | undefined {
+  if (requester.kind !== 'account') return undefined
+  const proof = proofs?.find((one) => one.name.type === name.type && one.name.value === name.value)
+  const methods = acceptedMethods(rule, name)
+  if (proof === undefined) return methods === undefined ? 'it was not proved' : `prove it by ${methods.join(' or ')}`
+  if (methods === undefined || methods.includes(proof.method)) return undefined
+  return `prove it by ${methods.join(' or ')}`
 }
 
 function keyFault(kinds: readonly string[], { key, stage }: PolicyRequest): string | undefined {

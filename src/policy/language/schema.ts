@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { duration } from '../../config/schema.ts'
-import { EXTENDED_KEY_USAGE_NAMES } from './usages.ts'
+import { PROOF_METHODS } from '../decision.ts'
+import { isUsage } from './usages.ts'
 
 /**
  * The policy file, field by field. `chancery policy schema` prints this as JSON Schema for editors. Unknown keys refuse
@@ -15,8 +16,13 @@ const name = z
   .regex(/^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/, 'must be lower-case letters, digits, dots, hyphens, underscores')
 
 const text = z.string().min(1).max(500)
-const CHALLENGES = ['http-01', 'dns-01', 'tls-alpn-01'] as const
-const challenges = listOf(z.enum(CHALLENGES))
+const methods = listOf(z.enum(PROOF_METHODS))
+const oid = z
+  .string()
+  .regex(/^[0-2](?:\.(?:0|[1-9]\d{0,19})){1,30}$/, 'must be an object identifier such as 1.3.6.1.4.1.1')
+
+/** Certificates are remembered by name for so long, so a rule cannot look further back. In seconds. */
+export const LONGEST_PERIOD = 90 * 86_400
 
 const selector = z.strictObject({
   directories: listOf(text).optional().describe('ACME directories by name'),
@@ -39,7 +45,7 @@ const names = z.strictObject({
 
 const keyKind = z
   .string()
-  .regex(/^(?:P-256|P-384|P-521|Ed25519|RSA(?:-[2-8]\d{3})?)$/, 'must be P-256, P-384, P-521, Ed25519, RSA or RSA-3072')
+  .regex(/^(?:P-256|P-384|P-521|Ed25519|RSA(?:-[234]\d{3})?)$/, 'must be P-256, P-384, P-521, Ed25519, RSA or RSA-3072')
 
 const share = z.number().min(0).max(0.95)
 
@@ -57,26 +63,50 @@ export const ruleSchema = z.strictObject({
   profiles: listOf(text).optional().describe('profiles by name'),
   challenges: z
     .strictObject({
-      dns: challenges.optional().describe('what proves a DNS name'),
-      wildcard: challenges.optional().describe('what proves a wildcard'),
-      ip: challenges.optional().describe('what proves an address'),
+      default: methods.optional().describe('what proves a name or address of which nothing else is said here'),
+      dns: methods.optional().describe('what proves a DNS name'),
+      wildcard: methods.optional().describe('what proves a wildcard; absent: as `dns`'),
+      ip: methods.optional().describe('what proves an address'),
     })
     .optional()
     .describe('how names of this rule are to be proved; absent: by any challenge of the directory'),
   with: z
     .strictObject({
       maxLifetime: duration.optional().describe('longest validity'),
-      extendedKeyUsages: listOf(z.enum(EXTENDED_KEY_USAGE_NAMES)).optional().describe('no others than these'),
+      defaultLifetime: duration
+        .optional()
+        .describe('validity when the order asks for none; absent: as the profile has it, `maxLifetime` at most'),
+      extendedKeyUsages: listOf(
+        z.string().refine(isUsage, 'must be a usage such as serverAuth, or an object identifier'),
+      )
+        .optional()
+        .describe('no others than these'),
+      subject: z
+        .record(
+          z
+            .string()
+            .regex(/^(?:[A-Z]{1,20}|[0-2](?:\.\d{1,20}){1,30})$/, 'must be CN, O, OU, C … or an object identifier'),
+          listOf(text),
+        )
+        .optional()
+        .describe('subject attributes by short name, each with the values that it may have (`*`: any); no others'),
+      certificatePolicies: z.array(oid).optional().describe('certificate policies that may be claimed; `[]`: none'),
+      mustStaple: z.boolean().optional().describe('whether the certificate must, or must not, demand a stapled status'),
     })
     .optional()
     .describe('what the certificate may be'),
   often: z
     .strictObject({
-      renewAfter: share.optional().describe('share of its life that the last certificate for the name must have spent'),
-      perName: z
-        .strictObject({ count: z.number().int().min(1).max(1_000_000), per: duration })
+      renewAfter: share
         .optional()
-        .describe('certificates for one name within a time'),
+        .describe('share of its life that the last certificate of the account for the name must have spent'),
+      perName: z
+        .strictObject({
+          count: z.number().int().min(1).max(10_000),
+          per: duration.refine((seconds) => seconds <= LONGEST_PERIOD, 'must be at most 90d'),
+        })
+        .optional()
+        .describe('certificates for one name, of whichever account, within a time'),
     })
     .optional()
     .describe('how often a name may be certified'),
@@ -95,9 +125,12 @@ const testRequest = z.strictObject({
   email: listOf(text).optional(),
   profile: text.default('server'),
   key: keyKind.default('P-256'),
-  challenge: z.enum(CHALLENGES).default('dns-01'),
+  challenge: z.enum(PROOF_METHODS).optional().describe('what the names were proved by; absent: by what was acceptable'),
   lifetime: duration.optional(),
   address: text.optional().describe('the address that the proof was read from'),
+  subject: z.record(z.string(), z.string()).optional().describe('subject attributes of the certificate'),
+  certificatePolicies: z.array(oid).optional().describe('certificate policies of the certificate'),
+  mustStaple: z.boolean().optional(),
   at: z.iso.datetime({ offset: true }).optional(),
 })
 

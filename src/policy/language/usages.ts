@@ -18,3 +18,8 @@ const NAME_OF_OID: ReadonlyMap<string, string> = new Map(
 export function usageName(usage: string): string {
   return NAME_OF_OID.get(usage) ?? usage
 }
+
+/** A usage that is known by name, or an object identifier. */
+export function isUsage(text: string): boolean {
+  return Object.hasOwn(EXTENDED_KEY_USAGES, text) || /^[0-2](?:\.(?:0|[1-9]\d{0,19})){1,30}$/.test(text)
+}

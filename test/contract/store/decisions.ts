@@ -47,14 +47,14 @@ function fullRecord(at: Date): DecisionRecord {
       key: { algorithm: 'P-256', bits: 256, spkiSha256: 'ab'.repeat(32) },
       lifetimeSeconds: 86_400,
       extendedKeyUsages: ['serverAuth', '1.2.3'],
-      proofs: [{ name: first, method: 'dns-01', address: '10.0.0.1' }],
+      proofs: [{ name: first, method: 'dns-01', address: '10.0.0.1', at }],
       at,
     },
     decision: {
       outcome: 'allow',
       reasons: [{ rule: 'team-a', code: 'allowed', detail: 'yes', name: first }],
       version: 'fedcba9876543210',
-      grant: { methods: [['dns-01'], ...names.slice(1).map(() => ['http-01'])], maxLifetimeSeconds: 3600 },
+      grant: { methods: [['dns-01'], ...names.slice(1).map(() => ['http-01'] as const)], maxLifetimeSeconds: 3600 },
     },
   }
 }
