@@ -53,7 +53,7 @@ test('entries that are no identifier objects are malformed, and named by their p
 })
 
 test('every bad identifier is reported at once, with a subproblem that names it as the client wrote it', () => {
-  const error = refusal([dns('good.test'), dns('Bad_1.test'), dns('10.0.0.1'), { type: 'email', value: 'a@b.test' }])
+  const error = refusal([dns('good.test'), dns('Bad_1.test'), dns('10.0.0.1'), { type: 'tn', value: 'a@b.test' }])
   assert.deepEqual(
     error.options.subproblems?.map(({ type, identifier }) => [type, identifier]),
     [
@@ -68,7 +68,7 @@ test('every bad identifier is reported at once, with a subproblem that names it 
 
 test('when all are bad for one reason, that is the type of the whole', () => {
   assert.equal(refusal([dns('a..test'), dns('-b.test')]).type, 'malformed')
-  const unsupported = refusal([{ type: 'email', value: 'a@b.test' }])
+  const unsupported = refusal([{ type: 'tn', value: 'a@b.test' }])
   assert.equal(unsupported.type, 'unsupportedIdentifier')
   assert.equal(unsupported.status, 400)
 })

@@ -1,5 +1,5 @@
 import type { Identifier } from '../lib/identifier.ts'
-import { distinctIdentifiers, parseIdentifier } from '../lib/identifier.ts'
+import { distinctIdentifiers, isIdentifierType, parseIdentifier } from '../lib/identifier.ts'
 import type { JsonObject, JsonValue } from './endpoint.ts'
 import type { ProblemType, Subproblem } from './problem.ts'
 import { AcmeError, PROBLEMS } from './problem.ts'
@@ -73,7 +73,7 @@ const LONGEST_ECHO = 255
 
 /** The identifier as the client wrote it, so that it can find and drop it; left out where the text is absurd. */
 function echo(type: string, value: string): { identifier?: Identifier } {
-  if ((type !== 'dns' && type !== 'ip') || value.length > LONGEST_ECHO) return {}
+  if (!isIdentifierType(type) || value.length > LONGEST_ECHO) return {}
   return { identifier: { type, value } }
 }
 

@@ -71,5 +71,5 @@ function sentence(reason: Reason): string {
 }
 
 function asIdentifier(name: Reason['name']): Identifier | undefined {
-  return name?.type === 'dns' || name?.type === 'ip' ? { type: name.type, value: name.value } : undefined
+  return name === undefined || name.type === 'other' ? undefined : { type: name.type, value: name.value }
 }

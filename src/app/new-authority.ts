@@ -9,6 +9,7 @@ import type { Random } from '../lib/random.ts'
 import { loadKeyFile } from '../signer/key-file.ts'
 import type { KeyKind } from '../signer/software.ts'
 import { DEFAULT_ISSUER, exists, type Home, HomeError } from './home.ts'
+import { issuerPurposes } from './issuer-purposes.ts'
 import { readPassphrase } from './passphrase.ts'
 import { type NewFile, placeFiles } from './staged-files.ts'
 
@@ -50,6 +51,7 @@ export async function createAuthority(
     ...with_,
     root: { certificateDer: root.certificateDer, key: root.key.signingKey },
     nameConstraints: plan.nameConstraints,
+    extendedKeyUsages: issuerPurposes(config, DEFAULT_ISSUER),
     caIssuersUrl: rootCertificateUrl(config),
   })
   // 256 bits, written down by people who move it elsewhere.
@@ -92,6 +94,7 @@ export async function addIssuer(
     ...with_,
     root: { certificateDer: root.der, key: rootKey },
     nameConstraints: plan.nameConstraints,
+    extendedKeyUsages: issuerPurposes(config, name),
     caIssuersUrl: rootCertificateUrl(config),
   })
   await placeFiles(home, [

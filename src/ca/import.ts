@@ -1,3 +1,4 @@
+import { EXTENDED_KEY_USAGE_OIDS } from '../issuance/build-leaf.ts'
 import { checkIssuer } from '../issuance/check-issuer.ts'
 import type { Issuer } from '../issuance/issuer.ts'
 import { formatIpAddress } from '../lib/ip-address.ts'
@@ -46,9 +47,9 @@ export async function checkImported(
   const usages = certificate.extendedKeyUsage
   if (
     usages !== undefined &&
-    ![OID.serverAuth, OID.clientAuth, OID.anyExtendedKeyUsage].some((usage) => usages.includes(usage))
+    ![...Object.values(EXTENDED_KEY_USAGE_OIDS), OID.anyExtendedKeyUsage].some((usage) => usages.includes(usage))
   ) {
-    problems.push('its extendedKeyUsage allows neither server nor client certificates')
+    problems.push('its extendedKeyUsage allows no kind of certificate that is issued here')
   }
   const pathLen = certificate.basicConstraints?.pathLen
   return {

@@ -23,6 +23,8 @@ export interface IssuingCaOptions extends CaSubject {
   readonly backdateSeconds?: number | undefined
   /** Absent: the CA may certify any name. */
   readonly nameConstraints?: NameConstraints | undefined
+  /** Object identifiers of the only purposes of its certificates; absent: those of TLS. */
+  readonly extendedKeyUsages?: readonly string[] | undefined
   /** Where the *root's* CRL is published; absent when it has none. */
   readonly crlUrl?: string | undefined
   /** Where the *root's* certificate is published, DER over http. */
@@ -32,7 +34,8 @@ export interface IssuingCaOptions extends CaSubject {
 }
 
 /**
- * Makes an issuing CA under `root`: P-256, two years, path length 0, for server and client certificates only, and
+ * Makes an issuing CA under `root`: P-256, two years, path length 0, for server and client certificates only
+ * unless it is told other purposes, and
  * bound to names by critical name constraints when given. Ends no later than the root.
  *
  * @throws {CeremonyError}
@@ -78,7 +81,7 @@ export async function certifyIssuingCa(
       spkiDer: options.spkiDer,
       validity: commonWindow([planned, root]),
       pathLen: 0,
-      extendedKeyUsages: [OID.serverAuth, OID.clientAuth],
+      extendedKeyUsages: options.extendedKeyUsages ?? [OID.serverAuth, OID.clientAuth],
       nameConstraints: options.nameConstraints,
       crlUrl: options.crlUrl,
       caIssuersUrl: options.caIssuersUrl,

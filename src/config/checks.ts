@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { profileProblems } from '../issuance/profile-problems.ts'
 import { parseCidr } from '../lib/cidr.ts'
 import { normalizeDnsName } from '../lib/dns-name.ts'
 import { parseIpAddress } from '../lib/ip-address.ts'
@@ -54,7 +55,7 @@ function checkReferences(config: ResolvedConfig): string[] {
       problems.push(
         `profiles.${name}.issuer: a name of lower-case letters, digits and hyphens, the name of its files in the state folder`,
       )
-    if (profile.extendedKeyUsages.length === 0) problems.push(`profiles.${name}.extendedKeyUsages: name at least one`)
+    problems.push(...profileProblems(profile).map(({ key, problem }) => `profiles.${name}.${key}: ${problem}`))
   }
   return problems
 }

@@ -61,15 +61,40 @@ const profile = z.strictObject({
     .describe(
       'how far notBefore lies before the moment of signing, for devices whose clock is behind; the length stays',
     ),
-  extendedKeyUsages: listOf(z.enum(['serverAuth', 'clientAuth']))
-    .default(['serverAuth'])
-    .describe('`serverAuth`, `clientAuth` or both'),
+  type: z
+    .enum(['server', 'client', 'peer', 'workload', 'code-signing', 'smime'])
+    .default('server')
+    .describe('what the certificates are for; see `docs/profiles.md`'),
+  extendedKeyUsages: listOf(z.enum(['serverAuth', 'clientAuth', 'codeSigning', 'emailProtection']))
+    .optional()
+    .describe('key purposes; default: those of `type`'),
   subject: z
     .enum(['empty', 'commonName'])
     .default('empty')
     .describe(
       '`empty`: no subject, names in the SAN only; `commonName`: also the first dns name of at most 64 characters',
     ),
+  certificatePolicies: listOf(
+    z.union([
+      z.string(),
+      z.strictObject({ oid: z.string(), cps: z.string().optional().describe('URL of the practice statement') }),
+    ]),
+  )
+    .default([])
+    .describe('policy OIDs to assert, each plain or as `{ oid, cps }` with the URL of a practice statement'),
+  noRevAvail: duration
+    .optional()
+    .describe(
+      'certificates that live no longer than this say that there is no revocation information (RFC 9608), and name no CRL; at most 10d; default: none',
+    ),
+  mustStaple: z
+    .boolean()
+    .default(false)
+    .describe('demand a stapled OCSP answer of the server (RFC 7633); there is no OCSP responder here yet'),
+  otherNames: z
+    .boolean()
+    .default(false)
+    .describe('for type `workload`: dns names and addresses may stand beside the SPIFFE id'),
   issuer: z
     .string()
     .default('default')

@@ -2,9 +2,10 @@ import type { Identifier } from '../lib/identifier.ts'
 import { identifierKey } from '../lib/identifier.ts'
 import type { ProfileSnapshot } from '../store/records.ts'
 import type { ParsedTbsCertificate } from '../x509/certificate.ts'
-import { parseName } from '../x509/name.ts'
+import { parseCertificatePolicies } from '../x509/extension-values.ts'
+import { attributeOid, parseName } from '../x509/name.ts'
 import { OID } from '../x509/oids.ts'
-import { commonNameOf, EXTENDED_KEY_USAGE_OIDS } from './build-leaf.ts'
+import { EXTENDED_KEY_USAGE_OIDS, saysNoRevAvail, subjectOf } from './build-leaf.ts'
 import { requestedNames } from './requested-names.ts'
 
 /** What was meant, for comparing with what the bytes say. */
@@ -38,18 +39,33 @@ export function compareWithPlan(built: ParsedTbsCertificate, intended: Intention
       .join(' '),
     intended.identifiers.map(identifierKey).join(' '),
   )
-  const commonName = commonNameOf(intended.profile, intended.identifiers)
+  const { profile } = intended
   expect(
     'subject',
     parseName(built.subjectDer)
       .attributes.map(({ oid, value }) => `${oid}=${value}`)
       .join(' '),
-    commonName === undefined ? '' : `${OID.commonName}=${commonName}`,
+    subjectOf(profile, intended.identifiers)
+      .map(({ type, value }) => `${attributeOid(type)}=${value}`)
+      .join(' '),
   )
   expect(
     'extKeyUsage',
     (built.extendedKeyUsage ?? []).join(' '),
-    intended.profile.extendedKeyUsages.map((usage) => EXTENDED_KEY_USAGE_OIDS[usage]).join(' '),
+    profile.extendedKeyUsages.map((usage) => EXTENDED_KEY_USAGE_OIDS[usage]).join(' '),
   )
+  const policies = built.extensions.get(OID.certificatePolicies)
+  const shown = (list: readonly { readonly oid: string; readonly cps?: string }[]): string =>
+    list.map(({ oid, cps }) => (cps === undefined ? oid : `${oid}=${cps}`)).join(' ')
+  expect(
+    'certificatePolicies',
+    policies === undefined ? '' : shown(parseCertificatePolicies(policies.value)),
+    shown(profile.certificatePolicies ?? []),
+  )
+  expect('noRevAvail', presence(built, OID.noRevAvail), saysNoRevAvail(profile, intended) ? 'there' : 'absent')
+  expect('TLS feature', presence(built, OID.tlsFeature), profile.mustStaple === true ? 'there' : 'absent')
   return differences
 }
+
+const presence = ({ extensions }: ParsedTbsCertificate, oid: string): string =>
+  extensions.has(oid) ? 'there' : 'absent'

@@ -1,7 +1,7 @@
 import type { Decision, Policy, PolicyRequest, Proof, Requester } from '../policy/decision.ts'
+import { usageName } from '../policy/language/usages.ts'
 import type { ParsedTbsCertificate } from '../x509/certificate.ts'
 import { parseTbsCertificate } from '../x509/certificate.ts'
-import { OID } from '../x509/oids.ts'
 import { checkKeyPurposes, checkNames } from './check-nesting.ts'
 import type { Intention } from './compare-with-plan.ts'
 import { compareWithPlan } from './compare-with-plan.ts'
@@ -101,23 +101,22 @@ function parse(tbsDer: Buffer): ParsedTbsCertificate {
   }
 }
 
-const USAGE_NAMES: Readonly<Record<string, string>> = { [OID.serverAuth]: 'serverAuth', [OID.clientAuth]: 'clientAuth' }
-
 /** Every value is read from the bytes. */
 function question(
   leaf: ParsedTbsCertificate,
   intended: Intention,
   { requester, proofs, now }: { readonly requester: Requester; readonly proofs?: readonly Proof[]; readonly now: Date },
 ): PolicyRequest {
+  const { name, lifetimeSeconds, maxLifetimeSeconds, extendedKeyUsages } = intended.profile
   return {
     requester,
     stage: 'issuance',
-    profile: intended.profile.name,
-    profileFacts: intended.profile,
+    profile: name,
+    profileFacts: { lifetimeSeconds, maxLifetimeSeconds, extendedKeyUsages },
     names: requestedNames(leaf.subjectAltNames),
     key: { algorithm: leaf.publicKey.algorithm, bits: leaf.publicKey.bits, spkiSha256: leaf.publicKey.sha256 },
     lifetimeSeconds: lifetimeSecondsOf(leaf),
-    extendedKeyUsages: (leaf.extendedKeyUsage ?? []).map((oid) => USAGE_NAMES[oid] ?? oid),
+    extendedKeyUsages: (leaf.extendedKeyUsage ?? []).map(usageName),
     ...statedFacts(leaf),
     ...(proofs === undefined ? {} : { proofs }),
     at: now,

@@ -1,5 +1,8 @@
+import { hash } from 'node:crypto'
 import type { ProfileConfig } from '../config/schema.ts'
 import type { ProfileSnapshot } from '../store/records.ts'
+import { profileProblems } from './profile-problems.ts'
+import { PROFILE_TYPES } from './profile-types.ts'
 
 /** BR 7.1.2.7: notBefore lies within 48 hours of the signature. Also the furthest that an order may ask for. */
 export const MAX_BACKDATE_SECONDS = 48 * 3600
@@ -27,17 +30,35 @@ export function profileSnapshot(name: string, config: ProfileConfig): ProfileSna
   if (config.backdate > MAX_BACKDATE_SECONDS) {
     throw new Error(`${key}.backdate (${config.backdate} s) may be at most ${MAX_BACKDATE_SECONDS} s`)
   }
-  const extendedKeyUsages = [...new Set(config.extendedKeyUsages)]
-  if (extendedKeyUsages.length === 0)
-    throw new Error(`${key}.extendedKeyUsages is empty; name serverAuth, clientAuth or both`)
-  return Object.freeze({
+  const [fault] = profileProblems(config)
+  if (fault !== undefined) throw new Error(`${key}.${fault.key}: ${fault.problem}`)
+  const extendedKeyUsages = [...new Set(config.extendedKeyUsages ?? PROFILE_TYPES[config.type].usages)]
+  const certificatePolicies = config.certificatePolicies.map((policy) =>
+    Object.freeze(
+      typeof policy === 'string'
+        ? { oid: policy }
+        : { oid: policy.oid, ...(policy.cps !== undefined && { cps: policy.cps }) },
+    ),
+  )
+  const snapshot = {
     name,
+    type: config.type,
     lifetimeSeconds,
     maxLifetimeSeconds,
     backdateSeconds: config.backdate,
     extendedKeyUsages: Object.freeze(extendedKeyUsages),
     subject: config.subject,
     issuer: config.issuer,
+    ...(certificatePolicies.length > 0 && { certificatePolicies: Object.freeze(certificatePolicies) }),
+    ...(config.noRevAvail !== undefined && { noRevAvailSeconds: config.noRevAvail }),
+    ...(config.mustStaple && { mustStaple: true }),
+    ...(config.otherNames && { otherNames: true }),
     ...(config.renewal && { renewal: Object.freeze({ ...config.renewal }) }),
-  })
+  }
+  return Object.freeze({ ...snapshot, version: versionOf(snapshot) })
+}
+
+/** The same for the same settings, whoever computes it: enough of a hash to tell one version from another. */
+function versionOf(settings: unknown): string {
+  return hash('sha256', JSON.stringify(settings), 'hex').slice(0, 16)
 }

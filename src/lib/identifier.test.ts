@@ -37,7 +37,7 @@ test('KF-A24 KF-A27 what is not well-formed is malformed, and other types are un
   assert.equal(problem('ip', '::ffff:1.2.3.4'), 'malformed')
   assert.equal(problem('ip', 'fe80::1%eth0'), 'malformed')
   assert.equal(problem('ip', 'a.test'), 'malformed')
-  for (const type of ['email', 'DNS', '', '__proto__', 'constructor']) {
+  for (const type of ['tn', 'DNS', '', '__proto__', 'constructor']) {
     assert.equal(problem(type, 'a.test'), 'unsupportedIdentifier')
   }
 })
@@ -64,4 +64,13 @@ test('the base name of a wildcard is the name below it', () => {
   assert.equal(baseName(parsed('ip', '10.0.0.1')), '10.0.0.1')
   assert.equal(isWildcard(parsed('dns', '*.a.test')), true)
   assert.equal(isWildcard(parsed('dns', 'a.test')), false)
+})
+
+test('a mail address keeps the case of its name and loses that of its domain; what could be a pattern is refused', () => {
+  assert.deepEqual(parsed('email', 'Ann.Lee@Corp.TEST'), { type: 'email', value: 'Ann.Lee@corp.test' })
+  for (const value of ['ann', '@corp.test', 'ann@', '*@corp.test', 'a b@corp.test', 'a..b@corp.test', '"a"@corp.test'])
+    assert.equal(problem('email', value), 'malformed', value)
+  for (const value of ['ann@10.0.0.1', 'ann@*.corp.test', 'ann@corp_test', 'ann@corp.test\n', 'änn@corp.test'])
+    assert.equal(problem('email', value), 'malformed', value)
+  assert.equal(problem('email', `${'a'.repeat(65)}@corp.test`), 'malformed')
 })

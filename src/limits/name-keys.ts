@@ -16,7 +16,8 @@ export function pauseKey(accountId: string, identifier: Identifier): string {
 /**
  * What names are counted under, each once. A private zone has no list of public suffixes, so that the parent is what
  * remains without the first label, of `*.a.test` it is `a.test`; a name of one label is its own
- * parent. An address is counted by its /24, IPv6 by its /64.
+ * parent. An address is counted by its /24, IPv6 by its /64; a URI
+ * by its scheme and host, a mail address by its domain.
  *
  * @param labels at most this many labels, counted from the end; 0: as many as remain
  */
@@ -38,6 +39,10 @@ function parentOf(identifier: Identifier, labels: number): string {
       const network = Buffer.concat([bytes.subarray(0, octets), Buffer.alloc(bytes.length - octets)])
       return `${formatIpAddress(network)}/${octets * 8}`
     }
+    case 'uri':
+      return identifier.value.split('/', 3).join('/')
+    case 'email':
+      return identifier.value.slice(identifier.value.lastIndexOf('@') + 1)
     default:
       return identifier satisfies never
   }

@@ -71,7 +71,7 @@ export interface SubjectFact {
 }
 
 /** At stage `issuance` any SAN type may turn up; those that no rule covers are refused. */
-export type RequestedName = Identifier | { readonly type: 'email' | 'uri' | 'other'; readonly value: string }
+export type RequestedName = Identifier | { readonly type: 'other'; readonly value: string }
 
 /** One reason of a decision: the rule that spoke, and a sentence the requester may read. */
 export interface Reason {

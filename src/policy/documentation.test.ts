@@ -54,7 +54,7 @@ test('every example of the page is decided as the page says', async () => {
   for (const { config, examples } of sections) {
     assert.ok(examples.length >= 2)
     const profiles = new Map(
-      Object.entries(config.profiles).map(([name, { lifetime, maxLifetime, extendedKeyUsages }]) => [
+      Object.entries(config.profiles).map(([name, { lifetime, maxLifetime, extendedKeyUsages = ['serverAuth'] }]) => [
         name,
         { lifetimeSeconds: lifetime, maxLifetimeSeconds: maxLifetime ?? lifetime, extendedKeyUsages },
       ]),

@@ -1,8 +1,9 @@
 import { parseId } from '../lib/ids.ts'
 import type { Change, EabKeyFacts, LoggedCertificate } from '../store/history.ts'
-import type { AccountRecord, Jwk, ProfileSnapshot, RevocationReason } from '../store/records.ts'
+import type { AccountRecord, Jwk, RevocationReason } from '../store/records.ts'
 import { Fields } from './fields.ts'
 import { LogError } from './log-error.ts'
+import { parseLoggedIdentifier, parseProfile } from './logged-profile.ts'
 
 /** Up to here the log holds everything that its store had told of, in the order of the store's audit events. */
 export interface Mark {
@@ -142,32 +143,12 @@ function parseLogged(fields: Fields): LoggedCertificate {
     ...(orderId && { orderId }),
     ...(accountId && { accountId }),
     ...(directory !== undefined && { directory }),
-    identifiers: fields.list('identifiers').map((one) => {
-      const type = one.text('type')
-      if (type !== 'dns' && type !== 'ip') throw new LogError('an identifier is of type dns or ip')
-      return { type, value: one.text('value') }
-    }),
+    identifiers: fields.list('identifiers').map(parseLoggedIdentifier),
     profile: parseProfile(fields.inner('profile')),
     notAfter: fields.date('notAfter'),
     reservedAt: fields.milliseconds('reservedMs'),
     issuedAt: fields.milliseconds('issuedMs'),
     certificateDer: fields.base64('der'),
-  }
-}
-
-function parseProfile(fields: Fields): ProfileSnapshot {
-  const subject = fields.text('subject')
-  return {
-    name: fields.text('name'),
-    lifetimeSeconds: fields.count('lifetimeSeconds'),
-    maxLifetimeSeconds: fields.count('maxLifetimeSeconds'),
-    backdateSeconds: fields.count('backdateSeconds'),
-    extendedKeyUsages: fields.texts('extendedKeyUsages').map((usage) => {
-      if (usage !== 'serverAuth' && usage !== 'clientAuth') throw new LogError(`${usage.slice(0, 40)} is no key usage`)
-      return usage
-    }),
-    subject: subject === 'commonName' ? subject : 'empty',
-    issuer: fields.text('issuer'),
   }
 }
 

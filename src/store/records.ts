@@ -88,19 +88,50 @@ export interface EabKeyRecord {
   readonly generation?: number
 }
 
-/** The profile as it was when the order was made; used to the order's end (KF-C05). JSON-safe. */
+export interface SubjectAttribute {
+  readonly type: 'CN' | 'O' | 'OU' | 'C' | 'ST' | 'L' | 'serialNumber'
+  readonly value: string
+}
+
+export type ProfileType = 'server' | 'client' | 'peer' | 'workload' | 'code-signing' | 'smime'
+
+export type ExtendedKeyUsageName = 'serverAuth' | 'clientAuth' | 'codeSigning' | 'emailProtection'
+
+/**
+ * The profile as it was when the order was made; used to the order's end (KF-C05). JSON-safe. What is optional was not
+ * in the records of earlier versions of the program.
+ */
 export interface ProfileSnapshot {
   readonly name: string
+  /** Hash of everything that the configuration says of it. */
+  readonly version?: string
+  /** Absent: `server`. */
+  readonly type?: ProfileType
   /** Default and maximum lifetime in seconds. */
   readonly lifetimeSeconds: number
   readonly maxLifetimeSeconds: number
   /** How far notBefore lies before the moment of signing, in seconds; total length is unchanged. */
   readonly backdateSeconds: number
-  readonly extendedKeyUsages: readonly ('serverAuth' | 'clientAuth')[]
-  /** `empty`: no subject and critical SAN. `commonName`: the first dns SAN of at most 64 characters. */
-  readonly subject: 'empty' | 'commonName'
+  readonly extendedKeyUsages: readonly ExtendedKeyUsageName[]
+  /**
+   * `empty`: no subject and critical SAN. `commonName`: the first dns SAN of at most 64 characters. `attributes`: those
+   * of `subjectAttributes`.
+   */
+  readonly subject: 'empty' | 'commonName' | 'attributes'
+  /** The subject in its order, from the account's attributes as they were when the order was made. */
+  readonly subjectAttributes?: readonly SubjectAttribute[]
+  /** Names that the profile adds to those of the order, from the same attributes; absent: none. */
+  readonly addedNames?: readonly Identifier[]
   /** The issuing CA by its name in the state folder. */
   readonly issuer: string
+  /** In their order; absent: the extension is left out. `cps` is the URL of a certification practice statement. */
+  readonly certificatePolicies?: readonly { readonly oid: string; readonly cps?: string }[]
+  /** Certificates that live no longer say that there is no revocation information (RFC 9608); absent: none says so. */
+  readonly noRevAvailSeconds?: number
+  /** The TLS feature `status_request` (RFC 7633). */
+  readonly mustStaple?: boolean
+  /** A workload may have names beside its one SPIFFE id. */
+  readonly otherNames?: boolean
   /** When clients are told to renew (RFC 9773), as shares of the lifetime; absent for the usual. */
   readonly renewal?: { readonly after: number; readonly within: number }
 }

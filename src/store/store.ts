@@ -1,3 +1,4 @@
+import type { Identifier } from '../lib/identifier.ts'
 import type { AccountId, AuthorizationId, ChallengeId, EabKeyId, OrderId } from '../lib/ids.ts'
 import type { DecisionRecord, DecisionStore, PolicyVersionStore } from './decisions.ts'
 import type { HistoryStore } from './history.ts'
@@ -204,7 +205,7 @@ export interface OrderStore {
 export interface ReuseKey {
   readonly directory: string
   readonly accountId: AccountId
-  readonly identifier: { readonly type: 'dns' | 'ip'; readonly value: string }
+  readonly identifier: Identifier
   readonly wildcard: boolean
   readonly profile: string
 }
@@ -230,7 +231,7 @@ export interface AuthorizationStore {
   findValid(
     directory: string,
     accountId: AccountId,
-    names: readonly { identifier: { type: 'dns' | 'ip'; value: string }; wildcard: boolean }[],
+    names: readonly { identifier: Identifier; wildcard: boolean }[],
     now: Date,
   ): Promise<AuthorizationRecord[]>
   /** Deactivates, and fails unfinished orders that hold it with `error`. Repeating it changes nothing. */

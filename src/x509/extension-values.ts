@@ -1,7 +1,7 @@
 /** Readers of what is inside known extensions (RFC 5280 §4.2.1, §4.2.2). Each takes the content of extnValue. */
 import { DerError } from './asn1/der-error.ts'
 import { DerReader, isNegative } from './asn1/reader.ts'
-import { contextPrimitiveTag } from './asn1/tags.ts'
+import { contextPrimitiveTag, TAG } from './asn1/tags.ts'
 import { KEY_USAGE_BITS, type KeyUsageBit } from './extension.ts'
 import { readGeneralNames } from './general-name.ts'
 import { OID } from './oids.ts'
@@ -129,6 +129,52 @@ export function parseAuthorityInfoAccess(value: Uint8Array): AuthorityInfoAccess
       }
     }
     return { caIssuers, ocsp }
+  })
+}
+
+/** One policy, with the URL of its practice statement. */
+export interface CertificatePolicy {
+  readonly oid: string
+  readonly cps?: string
+}
+
+/** @returns policies in their order. @throws {DerError} when there are none, and on qualifiers that are no single URL */
+export function parseCertificatePolicies(value: Uint8Array): CertificatePolicy[] {
+  return wholeSequence(value, (policies) => {
+    if (policies.done) throw new DerError('certificatePolicies is empty')
+    const found: CertificatePolicy[] = []
+    while (!policies.done) {
+      const policy = policies.sequence()
+      const oid = policy.oid()
+      found.push(policy.done ? { oid } : { oid, cps: readCps(policy) })
+      policy.end()
+    }
+    return found
+  })
+}
+
+function readCps(policy: DerReader): string {
+  const qualifiers = policy.sequence()
+  const qualifier = qualifiers.sequence()
+  if (qualifier.oid() !== OID.cpsQualifier) throw new DerError('a policy qualifier that is no practice statement')
+  const cps = qualifier.ia5String(TAG.ia5String)
+  qualifier.end()
+  qualifiers.end()
+  return cps
+}
+
+/** @throws {DerError} */
+export function parseNoRevAvail(value: Uint8Array): void {
+  whole(value, (reader) => reader.null())
+}
+
+/** @returns numbers of TLS extensions (RFC 7633 §4). @throws {DerError} */
+export function parseTlsFeature(value: Uint8Array): number[] {
+  return wholeSequence(value, (features) => {
+    if (features.done) throw new DerError('the TLS feature extension is empty')
+    const found: number[] = []
+    while (!features.done) found.push(features.smallInteger())
+    return found
   })
 }
 

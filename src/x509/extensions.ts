@@ -1,9 +1,12 @@
 /** Builders of certificate and CRL extensions (RFC 5280 §4.2, §5.2). Each returns a whole Extension. */
 import type { Identifier } from '../lib/identifier.ts'
+import { TAG } from './asn1/tags.ts'
 import {
   boolean,
   contextConstructed,
   contextPrimitive,
+  element,
+  ia5String,
   integer,
   namedBits,
   octetString,
@@ -11,6 +14,7 @@ import {
   sequence,
 } from './asn1/writer.ts'
 import { extension, KEY_USAGE_BITS, type KeyUsageBit } from './extension.ts'
+import type { CertificatePolicy } from './extension-values.ts'
 import { buildSubjectAltName, uriGeneralName } from './general-name.ts'
 import { OID } from './oids.ts'
 
@@ -66,6 +70,33 @@ export function authorityInfoAccess(urls: { readonly caIssuers?: string; readonl
     descriptions.push(sequence(oid(OID.accessCaIssuers), uriGeneralName(urls.caIssuers)))
   if (descriptions.length === 0) throw new RangeError('authorityInfoAccess holds at least one address')
   return extension(OID.authorityInfoAccess, false, sequence(...descriptions))
+}
+
+/** Not critical; policies in the given order, each with its practice statement. @throws {RangeError} on an empty list */
+export function certificatePolicies(policies: readonly CertificatePolicy[]): Buffer {
+  if (policies.length === 0) throw new RangeError('certificatePolicies names at least one policy')
+  return extension(
+    OID.certificatePolicies,
+    false,
+    sequence(
+      ...policies.map(({ oid: policy, cps }) =>
+        cps === undefined
+          ? sequence(oid(policy))
+          : sequence(oid(policy), sequence(sequence(oid(OID.cpsQualifier), ia5String(cps)))),
+      ),
+    ),
+  )
+}
+
+/** Not critical (RFC 9608 §2). */
+export function noRevAvail(): Buffer {
+  return extension(OID.noRevAvail, false, element(TAG.null, Buffer.alloc(0)))
+}
+
+/** Not critical (RFC 7633 §4); numbers of TLS extensions. @throws {RangeError} on an empty list */
+export function tlsFeature(features: readonly number[]): Buffer {
+  if (features.length === 0) throw new RangeError('a TLS feature extension names at least one feature')
+  return extension(OID.tlsFeature, false, sequence(...features.map(integer)))
 }
 
 /** For CRLs. At most 20 octets (RFC 5280 §5.2.3). @throws {RangeError} */

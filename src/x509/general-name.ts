@@ -1,6 +1,8 @@
 /** GeneralNames (RFC 5280 §4.2.1.6). */
+import { normalizeEmail } from '../lib/email-address.ts'
 import type { Identifier } from '../lib/identifier.ts'
 import { parseIpAddress } from '../lib/ip-address.ts'
+import { normalizeUri } from '../lib/uri.ts'
 import { DerError } from './asn1/der-error.ts'
 import { DerReader } from './asn1/reader.ts'
 import { contextPrimitive, ia5Content, sequence } from './asn1/writer.ts'
@@ -51,6 +53,16 @@ function encodeIdentifier(name: Identifier): Buffer {
       const parsed = parseIpAddress(name.value)
       if (!parsed.ok) throw new RangeError(`not an IP address: ${name.value}`)
       return contextPrimitive(GENERAL_NAME_TAG.ip, parsed.bytes)
+    }
+    case 'uri': {
+      const uri = normalizeUri(name.value)
+      if (!uri.ok || uri.uri !== name.value) throw new RangeError(`not a URI in normal form: ${name.value}`)
+      return uriGeneralName(name.value)
+    }
+    case 'email': {
+      const email = normalizeEmail(name.value)
+      if (!email.ok || email.address !== name.value) throw new RangeError(`not a mail address: ${name.value}`)
+      return contextPrimitive(GENERAL_NAME_TAG.email, ia5Content(name.value))
     }
     default:
       return name satisfies never

@@ -15,6 +15,11 @@ const ATTRIBUTES = {
   serialNumber: { oid: OID.serialNumber, maxLength: 64, encode: printableString },
 } as const
 
+/** The object identifier of an attribute type that we write. */
+export function attributeOid(type: NameAttribute['type']): string {
+  return ATTRIBUTES[type].oid
+}
+
 export interface NameAttribute {
   readonly type: keyof typeof ATTRIBUTES
   readonly value: string

@@ -20,10 +20,14 @@ export const OID = {
   nameConstraints: '2.5.29.30',
   crlDistributionPoints: '2.5.29.31',
   certificatePolicies: '2.5.29.32',
+  anyPolicy: '2.5.29.32.0',
   authorityKeyIdentifier: '2.5.29.35',
   extKeyUsage: '2.5.29.37',
+  noRevAvail: '2.5.29.56', // RFC 9608 §2
   authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
+  tlsFeature: '1.3.6.1.5.5.7.1.24', // RFC 7633 §6
   acmeIdentifier: '1.3.6.1.5.5.7.1.31', // RFC 8737 §6.1
+  cpsQualifier: '1.3.6.1.5.5.7.2.1', // id-qt-cps, RFC 5280 §4.2.1.4
   // access methods, RFC 5280 §4.2.2.1
   accessOcsp: '1.3.6.1.5.5.7.48.1',
   accessCaIssuers: '1.3.6.1.5.5.7.48.2',

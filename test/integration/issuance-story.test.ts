@@ -144,6 +144,7 @@ test('KF-C09 policy judges the names that stand in the bytes, at issuance, with 
       requester: request.requester,
       stage: 'issuance',
       profile: 'server',
+      profileFacts: { lifetimeSeconds: 86_400, maxLifetimeSeconds: 86_400, extendedKeyUsages: ['serverAuth'] },
       names: [
         { type: 'dns', value: '*.corp.test' },
         { type: 'ip', value: 'fd00::1' },
@@ -151,6 +152,7 @@ test('KF-C09 policy judges the names that stand in the bytes, at issuance, with 
       key: { algorithm: 'P-256', bits: 256, spkiSha256: request.publicKey.sha256 },
       lifetimeSeconds: 86_400,
       extendedKeyUsages: ['serverAuth'],
+      at: world.clock.now(),
     },
   ])
 })

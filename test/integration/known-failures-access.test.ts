@@ -279,7 +279,7 @@ test('KF-B17 of every status that a client may write only "deactivated" does any
 
 test('KF-A30 KF-B17 identifier types without a handler are refused, those of device attestation too, and no challenge is offered for them', async () => {
   const types = [
-    'email',
+    'bundleEID',
     'permanent-identifier',
     'hardware-module',
     'TNAuthList',

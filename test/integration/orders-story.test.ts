@@ -265,7 +265,7 @@ test('KF-A24 CQ-O10 refusals of newOrder: what is wrong with each name, by name'
     denied.json.subproblems.map(({ identifier }: { identifier: unknown }) => identifier),
     [{ type: 'dns', value: 'www.example.com' }],
   )
-  const mixed = await client.newOrder(['a..localhost', { type: 'email', value: 'a@b.localhost' }])
+  const mixed = await client.newOrder(['a..localhost', { type: 'bundleEID', value: 'dtn://b.localhost/' }])
   assert.equal(mixed.json.type, 'urn:ietf:params:acme:error:compound')
   assert.deepEqual(
     mixed.json.subproblems.map(({ type }: { type: string }) => type.split(':').at(-1)),

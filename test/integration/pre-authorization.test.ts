@@ -47,7 +47,7 @@ test('what is not proved or not willed is not authorized in advance: wildcards, 
   assertRefused(await ask('www.example.com'), 403, 'rejectedIdentifier')
   assertRefused(await ask('a..localhost'), 400, 'malformed')
   assertRefused(
-    await client.post(newAuthz, { identifier: { type: 'email', value: 'a@b.c' } }),
+    await client.post(newAuthz, { identifier: { type: 'bundleEID', value: 'dtn://b.c/' } }),
     400,
     'unsupportedIdentifier',
   )

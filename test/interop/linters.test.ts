@@ -1,25 +1,20 @@
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { findProgram, needProgram, run } from '../support/program.ts'
+import { findProgram, needProgram } from '../support/program.ts'
 import { type Artefact, type Artefacts, collectArtefacts } from './artefacts.ts'
 import { writeFaultyArtefacts } from './faulty-artefacts.ts'
+import {
+  describe,
+  type Exemption,
+  expectOnlyExempt,
+  type Finding,
+  judgeByPkilint,
+  judgeByZlint,
+  lintAlone,
+  lintPair,
+  ZLINT_RFC_RULES,
+} from './linters.ts'
 import { hasPython, needPython } from './python.ts'
-
-/** What a linter says against an artefact. */
-interface Finding {
-  readonly artefact: Artefact
-  readonly code: string
-  /** The linter's own words, with the offending value where it gives one. */
-  readonly detail: string
-}
-
-/** A finding that is no fault in a private CA, where, and why. */
-interface Exemption {
-  readonly code: string
-  readonly where: (finding: Finding) => boolean
-  readonly reason: string
-}
 
 const isLeaf = ({ artefact }: Finding): boolean => artefact.kind === 'leaf'
 const isCa = ({ artefact }: Finding): boolean => artefact.kind === 'root' || artefact.kind === 'issuing'
@@ -113,9 +108,6 @@ const PKILINT_EXEMPTIONS: readonly Exemption[] = [
   },
 ]
 
-/** Leaves the rules of the RFCs, and the community's collection of known mistakes. */
-const ZLINT_RFC_RULES = ['-excludeSources', 'CABF_BR,CABF_EV,CABF_SMIME_BR,ETSI_ESI,Mozilla,Apple']
-
 let collected: Artefacts | undefined
 before(async () => {
   if (findProgram('zlint') !== undefined || (await hasPython('pkilint'))) collected = await collectArtefacts()
@@ -182,88 +174,3 @@ test('pkilint does find faults where there are some', async (t) => {
   assert.match(found(crl), /pkix.validity_period_end_value_missing/)
   assert.match(found(leaf), /pkix.signature_verification_failed/)
 })
-
-async function judgeByZlint(
-  program: string,
-  all: readonly Artefact[],
-  options: readonly string[],
-): Promise<readonly Finding[]> {
-  const ran = await run(program, [...options, ...all.map(({ path }) => path)])
-  assert.equal(ran.code, 0, ran.stderr)
-  // One JSON object a line, in the order of the files.
-  const lines = ran.stdout.trim().split('\n')
-  assert.equal(lines.length, all.length, ran.stderr)
-  return all.flatMap((artefact, index) => {
-    const results = JSON.parse(lines[index] ?? '') as Record<string, { result: string; details?: string }>
-    assert.ok(
-      Object.values(results).some(({ result }) => result !== 'NA'),
-      `zlint has no rule for ${artefact.label}`,
-    )
-    return Object.entries(results)
-      .filter(([, { result }]) => !['pass', 'NA', 'NE', 'info'].includes(result))
-      .map(([code, { result, details }]) => ({ artefact, code, detail: `${result} ${details ?? ''}`.trim() }))
-  })
-}
-
-interface PkilintReport {
-  readonly results: readonly {
-    readonly node_path: string
-    readonly finding_descriptions: readonly { severity: string; code: string; message: string | null }[]
-  }[]
-}
-
-/** One run of one of pkilint's programs. */
-interface PkilintRun {
-  readonly artefact: Artefact
-  readonly command: readonly string[]
-}
-
-const REPORT = ['-s', 'WARNING', '-f', 'JSON']
-
-/** The Baseline Requirements' rules for CRLs hold those of RFC 5280, and apply here as they are. */
-const lintAlone = (artefact: Artefact): PkilintRun => ({
-  artefact,
-  command:
-    artefact.kind === 'crl'
-      ? ['lint_crl', 'lint', ...REPORT, '-t', 'CRL', '-p', 'BR', artefact.path]
-      : ['lint_pkix_cert', 'lint', ...REPORT, artefact.path],
-})
-
-const lintPair = (issuer: Artefact, artefact: Artefact): PkilintRun => ({
-  artefact,
-  command: ['lint_pkix_signer_signee_cert_chain', 'lint', ...REPORT, issuer.path, artefact.path],
-})
-
-async function judgeByPkilint(python: string, runs: readonly PkilintRun[]): Promise<readonly Finding[]> {
-  const input = runs.map(({ command }) => `${JSON.stringify(command)}\n`).join('')
-  const ran = await run(python, [join(import.meta.dirname, 'pkilint-many.py')], { input })
-  assert.equal(ran.code, 0, ran.stderr)
-  const lines = ran.stdout.trim().split('\n')
-  assert.equal(lines.length, runs.length, ran.stderr)
-  return runs.flatMap(({ artefact }, index) => {
-    const [code, printed] = JSON.parse(lines[index] ?? '') as [number, string]
-    const { results } = JSON.parse(printed) as PkilintReport
-    const findings = results.flatMap(({ node_path, finding_descriptions }) =>
-      finding_descriptions.map(({ code, message }) => ({ artefact, code, detail: `${node_path}: ${message}` })),
-    )
-    // It counts its findings in its exit code; another number means that something was not understood.
-    assert.equal(code, findings.length, printed)
-    return findings
-  })
-}
-
-/** Each finding has an exemption, and each exemption is needed: one that is not any more is taken out. */
-function expectOnlyExempt(findings: readonly Finding[], exemptions: readonly Exemption[]): void {
-  const used = new Set<Exemption>()
-  const faults: string[] = []
-  for (const finding of findings) {
-    const exemption = exemptions.find(({ code, where }) => code === finding.code && where(finding))
-    if (exemption === undefined) faults.push(describe(finding))
-    else used.add(exemption)
-  }
-  assert.deepEqual(faults, [])
-  const unused = exemptions.filter((exemption) => !used.has(exemption)).map(({ code, reason }) => `${code}: ${reason}`)
-  assert.deepEqual(unused, [], 'exemptions without a finding')
-}
-
-const describe = ({ artefact, code, detail }: Finding): string => `${artefact.label}: ${code} (${detail})`

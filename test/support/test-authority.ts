@@ -20,7 +20,9 @@ export interface TestAuthorityOptions {
   readonly issuingKeyKind?: KeyKind
   readonly rootKeyKind?: KeyKind
   readonly rootLifetimeSeconds?: number
-  readonly issuing?: Partial<Pick<IssuingCaOptions, 'lifetimeSeconds' | 'backdateSeconds' | 'nameConstraints'>>
+  readonly issuing?: Partial<
+    Pick<IssuingCaOptions, 'lifetimeSeconds' | 'backdateSeconds' | 'nameConstraints' | 'extendedKeyUsages'>
+  >
   readonly seed?: string
   /** Put between the issuer and its key, to fail, delay or lie. */
   readonly wrapKey?: (key: SigningKey) => SigningKey

@@ -127,7 +127,7 @@ test('a wildcard, a name that policy denies and a bad identifier cannot be pre-a
     [{ type: 'dns', value: 'x.denied.test' }, 'rejectedIdentifier', 403],
     [{ type: 'dns', value: '10.0.0.1' }, 'rejectedIdentifier', 403],
     [{ type: 'dns', value: 'a..test' }, 'malformed', 400],
-    [{ type: 'email', value: 'a@b.test' }, 'unsupportedIdentifier', 400],
+    [{ type: 'tn', value: 'a@b.test' }, 'unsupportedIdentifier', 400],
     ['a.test', 'malformed', 400],
     [null, 'malformed', 400],
   ] as const

@@ -9,11 +9,15 @@ const CRITICALITY: Readonly<Record<string, 'critical' | 'not critical' | 'either
   [OID.authorityKeyIdentifier]: 'not critical',
   [OID.authorityInfoAccess]: 'not critical',
   [OID.crlDistributionPoints]: 'not critical',
+  // Whether the profile wants them: the rules certificate-policies, no-rev-avail and tls-feature.
+  [OID.certificatePolicies]: 'not critical',
+  [OID.noRevAvail]: 'not critical',
+  [OID.tlsFeature]: 'not critical',
   // Depends on the subject: the rule san-critical.
   [OID.subjectAltName]: 'either',
 }
 
-/** Only extensions of a leaf, each with its criticality: no nameConstraints or policies, nothing unknown. */
+/** Only extensions of a leaf, each with its criticality: no nameConstraints, nothing unknown. */
 export const leafExtensions: Lint = {
   name: 'leaf-extensions',
   source: 'RFC 5280 §4.2',

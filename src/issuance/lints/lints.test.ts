@@ -115,7 +115,6 @@ const broken: Readonly<Record<string, readonly Change[]>> = {
   ],
   'san-types': [
     { extensions: { subjectAltName: sanOf(dns('www.corp.test'), contextPrimitive(1, Buffer.from('root@corp.test'))) } },
-    { extensions: { subjectAltName: sanOf(contextPrimitive(6, Buffer.from('spiffe://corp.test/a'))) } },
     { extensions: { subjectAltName: sanOf(contextPrimitive(8, Buffer.from('2a03', 'hex'))) } },
   ],
   'san-duplicates': [
@@ -154,13 +153,32 @@ const broken: Readonly<Record<string, readonly Change[]>> = {
       extensions: { extKeyUsage: extensions.extendedKeyUsage([OID.serverAuth, usage]) },
     })),
   ],
-  'leaf-extensions': [
-    { more: [extensions.nameConstraints({ permitted: { dns: ['corp.test'], ip: [] } })] },
+  'san-uris': ['spiffe://Corp.test/a', 'spiffe://corp.test/a/../b', 'https://corp.test/#a', 'corp.test'].map((uri) => ({
+    extensions: { subjectAltName: sanOf(contextPrimitive(6, Buffer.from(uri))) },
+  })),
+  'san-emails': ['ann', 'ann@Corp.test', '*@corp.test', 'a b@corp.test'].map((address) => ({
+    extensions: { subjectAltName: sanOf(contextPrimitive(1, Buffer.from(address))) },
+  })),
+  'svid-names': [
+    ['spiffe://corp.test/a', 'spiffe://corp.test/b'],
+    ['spiffe://corp.test/a', 'https://corp.test/'],
+    ['spiffe://corp.test'],
+  ].map((uris) => ({
+    extensions: { subjectAltName: sanOf(...uris.map((uri) => contextPrimitive(6, Buffer.from(uri)))) },
+  })),
+  'certificate-policies': [
     {
       more: [
         extension(OID.certificatePolicies, false, sequence(sequence(element(6, Buffer.from('67810c010201', 'hex'))))),
       ],
     },
+    { more: [extensions.certificatePolicies([{ oid: '1.3.6.1.4.1.99999.1' }])] },
+  ],
+  'no-rev-avail': [{ more: [extensions.noRevAvail()] }],
+  'tls-feature': [{ more: [extensions.tlsFeature([5])] }],
+  'must-staple-without-ocsp': [{ more: [extensions.tlsFeature([5])] }],
+  'leaf-extensions': [
+    { more: [extensions.nameConstraints({ permitted: { dns: ['corp.test'], ip: [] } })] },
     { more: [extension('1.2.3.4', true, octetString(Buffer.of(1)))] },
     { extensions: { authorityInfoAccess: extension(OID.authorityInfoAccess, true, infoAccessValue()) } },
   ],
@@ -226,6 +244,92 @@ for (const [name, changes] of Object.entries(broken)) {
     }
   })
 }
+
+const SHORT = { ...context.profile, noRevAvailSeconds: 86_400 }
+
+test('what a profile of another kind demands is found when it is missing or wrong', () => {
+  const policies = [{ oid: '1.3.6.1.4.1.99999.1', cps: 'https://corp.test/cps' }]
+  const staples = { ...context.profile, mustStaple: true }
+  const workload = { ...context.profile, type: 'workload' } as const
+  const uri = (...values: string[]) => sanOf(...values.map((value) => contextPrimitive(6, Buffer.from(value))))
+  const short = { crlDistributionPoints: undefined }
+  for (const [rule, profile, change] of [
+    ['certificate-policies', { ...context.profile, certificatePolicies: policies }, {}],
+    [
+      'certificate-policies',
+      { ...context.profile, certificatePolicies: policies },
+      { more: [extensions.certificatePolicies([{ oid: '1.3.6.1.4.1.99999.1' }])] },
+    ],
+    [
+      'certificate-policies',
+      { ...context.profile, certificatePolicies: [policies[0]!, policies[0]!] },
+      { more: [extensions.certificatePolicies([policies[0]!, policies[0]!])] },
+    ],
+    ['no-rev-avail', SHORT, { extensions: short }],
+    ['no-rev-avail', { ...SHORT, noRevAvailSeconds: 86_399 }, { extensions: short, more: [extensions.noRevAvail()] }],
+    [
+      'no-rev-avail',
+      SHORT,
+      { extensions: short, more: [extension(OID.noRevAvail, false, Buffer.from('0500', 'hex').subarray(0, 0))] },
+    ],
+    [
+      'leaf-extensions',
+      SHORT,
+      { extensions: short, more: [extension(OID.noRevAvail, true, Buffer.from('0500', 'hex'))] },
+    ],
+    ['crl-distribution-point', SHORT, { more: [extensions.noRevAvail()] }],
+    ['tls-feature', staples, {}],
+    ['tls-feature', staples, { more: [extensions.tlsFeature([5, 17])] }],
+    [
+      'tls-feature',
+      { ...staples, type: 'client' as const },
+      {
+        more: [extensions.tlsFeature([5])],
+        extensions: { extKeyUsage: extensions.extendedKeyUsage([OID.clientAuth]) },
+      },
+    ],
+    ['svid-names', workload, {}],
+    ['svid-names', workload, { extensions: { subjectAltName: uri('https://corp.test/a') } }],
+    [
+      'svid-names',
+      workload,
+      {
+        extensions: { subjectAltName: sanOf(dns('a.test'), contextPrimitive(6, Buffer.from('spiffe://corp.test/a'))) },
+      },
+    ],
+    ['san-types', { ...context.profile, type: 'smime' as const }, {}],
+    ['extended-key-usage', { ...context.profile, type: 'code-signing' as const }, {}],
+  ] as const) {
+    assert.ok(findings(tbs(change), { profile }).includes(rule), `${rule} ${JSON.stringify(profile)}`)
+  }
+  const good = { extensions: short, more: [extensions.noRevAvail()] }
+  assert.deepEqual(findings(tbs(good), { profile: SHORT }), [])
+})
+
+test('KF-C10 a commonName from attributes says no name that the SAN does not', () => {
+  const client = {
+    ...context.profile,
+    subject: 'attributes',
+    extendedKeyUsages: ['clientAuth'],
+    type: 'client',
+  } as const
+  const server = { ...context.profile, subject: 'attributes' } as const
+  const found = (profile: typeof client | typeof server, ...attributes: Parameters<typeof buildName>[0][number][]) =>
+    findings(tbs({ fields: { subjectNameDer: buildName(attributes) } }), { profile }).includes('subject-is-san')
+  for (const value of [
+    'other.corp.test',
+    'spiffe://corp.test/b',
+    'ann@corp.test',
+    '10.0.0.1',
+    'fd00::1',
+    '*.corp.test',
+  ])
+    assert.ok(found(client, { type: 'CN', value }), value)
+  for (const value of ['www.corp.test', 'Ann Lee', 'device 7']) assert.ok(!found(client, { type: 'CN', value }), value)
+  for (const value of ['Ann Lee', 'other.corp.test']) assert.ok(found(server, { type: 'CN', value }), value)
+  assert.ok(!found(server, { type: 'O', value: 'Corp' }, { type: 'CN', value: 'www.corp.test' }))
+  assert.ok(found(server, { type: 'O', value: 'Corp' }, { type: 'O', value: 'Corp' }))
+})
 
 test('KF-C03 the rule time-encoding finds times that our own parser could have let pass', () => {
   const lint = LINTS.find(({ name }) => name === 'time-encoding')

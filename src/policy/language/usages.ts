@@ -2,6 +2,8 @@
 export const EXTENDED_KEY_USAGES = {
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
+  codeSigning: '1.3.6.1.5.5.7.3.3',
+  emailProtection: '1.3.6.1.5.5.7.3.4',
 } as const
 
 export type ExtendedKeyUsageName = keyof typeof EXTENDED_KEY_USAGES

@@ -1,6 +1,8 @@
 import { normalizeDnsName } from '../../lib/dns-name.ts'
+import { normalizeEmail } from '../../lib/email-address.ts'
 import { parseIpAddress } from '../../lib/ip-address.ts'
 import { quote } from '../../lib/quote.ts'
+import { normalizeUri } from '../../lib/uri.ts'
 import type { RequestedName } from '../decision.ts'
 import { deny, type NameRule } from './rule.ts'
 
@@ -26,6 +28,15 @@ function faultOf(name: RequestedName): string | undefined {
   if (name.type === 'ip') {
     const address = parseIpAddress(name.value)
     return address.ok ? undefined : address.reason
+  }
+  if (name.type === 'uri') {
+    const uri = normalizeUri(name.value)
+    return uri.ok ? undefined : uri.reason
+  }
+  if (name.type === 'email') {
+    const email = normalizeEmail(name.value)
+    if (!email.ok) return email.reason
+    return email.address === name.value ? undefined : `write ${email.address}`
   }
   return undefined
 }

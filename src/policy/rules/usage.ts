@@ -1,12 +1,7 @@
 import { quote } from '../../lib/quote.ts'
+import { usageName } from '../language/usages.ts'
 import { factsOf, type ProfileTable } from './profile.ts'
 import type { RequestRule } from './rule.ts'
-
-/** RFC 5280 §4.2.1.12; a request may use the name or the object identifier. */
-const NAME_OF_OID: ReadonlyMap<string, string> = new Map([
-  ['1.3.6.1.5.5.7.3.1', 'serverAuth'],
-  ['1.3.6.1.5.5.7.3.2', 'clientAuth'],
-])
 
 /**
  * Extended key usages are some of the profile's, and never none: a certificate without them is good for any use.
@@ -26,6 +21,6 @@ export function usage(profiles: ProfileTable): RequestRule {
 
 function faultOf(usages: readonly string[], allowed: readonly string[]): string | undefined {
   if (usages.length === 0) return 'There is no extended key usage'
-  const bad = usages.find((text) => !allowed.includes(NAME_OF_OID.get(text) ?? text))
+  const bad = usages.find((text) => !allowed.includes(usageName(text)))
   return bad === undefined ? undefined : `The extended key usage ${quote(bad)} is not of this profile`
 }

@@ -1,3 +1,4 @@
+import type { Identifier } from '../../lib/identifier.ts'
 import type { AccountId, AuthorizationId, ChallengeId, NameGrantId } from '../../lib/ids.ts'
 import type { AuthorizationRecord, ChallengeRecord, ChallengeType, DirectProof, StoredProblem } from '../records.ts'
 import type { Sql, SqlValue } from './database.ts'
@@ -9,7 +10,7 @@ export interface AuthorizationRow {
   readonly id: string
   readonly directory: string
   readonly account_id: string
-  readonly identifier_type: 'dns' | 'ip'
+  readonly identifier_type: Identifier['type']
   readonly identifier_value: string
   readonly wildcard: number
   readonly profile: string

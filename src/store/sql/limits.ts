@@ -19,7 +19,7 @@ interface StandingRow {
   readonly failures: number
   readonly directory: string
   readonly account_id: string
-  readonly identifier_type: 'dns' | 'ip'
+  readonly identifier_type: Identifier['type']
   readonly identifier_value: string
 }
 

@@ -26,7 +26,7 @@ const NOTE = `
 interface NameRow {
   readonly directory: string
   readonly account_id: string
-  readonly identifier_type: 'dns' | 'ip'
+  readonly identifier_type: Identifier['type']
   readonly identifier_value: string
   readonly wildcard: number
 }
