@@ -24,7 +24,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'eab create',
-    summary: 'make an external account key, with which one client may register one account',
+    summary: 'make an external account key, with which clients register accounts',
     load: async () => (await import('./eab-create.ts')).command,
   },
   {
@@ -33,9 +33,39 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./eab-list.ts')).command,
   },
   {
+    name: 'eab show',
+    summary: 'show all that is known of an external account key',
+    load: async () => (await import('./eab-show.ts')).command,
+  },
+  {
+    name: 'eab update',
+    summary: 'change what is noted of a key, or put its end off',
+    load: async () => (await import('./eab-update.ts')).command,
+  },
+  {
+    name: 'eab rotate',
+    summary: 'make a successor of a key, with a time in which both can be used',
+    load: async () => (await import('./eab-rotate.ts')).command,
+  },
+  {
+    name: 'eab expire',
+    summary: 'end a key and stop its accounts, until that is put off',
+    load: async () => (await import('./eab-expire.ts')).command,
+  },
+  {
     name: 'eab revoke',
-    summary: 'take back an external account key that was not used yet',
+    summary: 'take a key back for good, and stop its accounts',
     load: async () => (await import('./eab-revoke.ts')).command,
+  },
+  {
+    name: 'eab import',
+    summary: 'make many keys from a CSV or JSON file',
+    load: async () => (await import('./eab-import.ts')).command,
+  },
+  {
+    name: 'eab export',
+    summary: 'write keys to a CSV or JSON file',
+    load: async () => (await import('./eab-export.ts')).command,
   },
   {
     name: 'explain',

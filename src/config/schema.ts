@@ -586,7 +586,7 @@ export const configSchema = z.strictObject({
       unusedAccounts: duration.default(90 * 86_400).describe('accounts that never had an order'),
       spentEabKeys: duration
         .default(90 * 86_400)
-        .describe('external account keys, after they were used, revoked or expired'),
+        .describe('external account keys, after they were revoked, used up or expired, and no account depends on them'),
       audit: duration.default(400 * 86_400).describe('the audit trail'),
       decisions: duration
         .default(90 * 86_400)

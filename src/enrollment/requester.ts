@@ -16,6 +16,6 @@ export function requesterOf(account: AccountRecord): Requester {
 }
 
 /** Rules know a key by the first of its lineage, so that a rotation changes nothing. */
-function factsOf({ lineage, attributes, groups }: AccountKey): ExternalKeyFacts {
-  return { id: lineage, attributes, groups }
+function factsOf({ lineage, attributes, groups, scope }: AccountKey): ExternalKeyFacts {
+  return { id: lineage, attributes, groups, ...(scope && { scope }) }
 }

@@ -17,6 +17,8 @@ export interface ExternalKeyFacts {
   readonly id: string
   readonly attributes: Readonly<Record<string, string>>
   readonly groups: readonly string[]
+  /** Names of the only rules that may allow something; absent: any. */
+  readonly scope?: readonly string[]
 }
 
 /** How control of one name was shown. */

@@ -8,6 +8,7 @@ import { allowedIp } from './rules/allowed-ip.ts'
 import { deniedDns } from './rules/denied-dns.ts'
 import { deniedIp } from './rules/denied-ip.ts'
 import { keyKind } from './rules/key-kind.ts'
+import { keyScope } from './rules/key-scope.ts'
 import { lifetime } from './rules/lifetime.ts'
 import { nameForm } from './rules/name-form.ts'
 import { nameType } from './rules/name-type.ts'
@@ -48,6 +49,7 @@ export function createPolicy({ config, name, profiles }: PolicyOptions): Policy 
     keyKind(`${key}.keys`, config.keys),
     lifetime(profiles),
     usage(profiles),
+    keyScope(`${key}.scope`),
   ]
   return {
     async decide(request) {

@@ -58,7 +58,7 @@ export interface AccountKey {
 export interface EabKeyRecord {
   readonly id: EabKeyId
   readonly directory: string
-  /** All directories in which it opens accounts, `directory` among them; absent: that one alone. */
+  /** All directories in which it opens accounts; absent: `directory` alone. */
   readonly directories?: readonly string[]
   /** The MAC key, wrapped by the state folder's storage key; plain bytes never reach the database. Empty: lost. */
   readonly wrappedMacKey: Buffer

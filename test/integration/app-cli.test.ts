@@ -58,7 +58,7 @@ test('help lists every command, and every command has its own', async () => {
 
 const WRONG: [string[], RegExp][] = [
   [['srve'], /did you mean serve\?/],
-  [['eab', 'crate'], /eab needs one more word: eab create, eab list, eab revoke/],
+  [['eab', 'crate'], /eab needs one more word: eab create, eab list, eab show/],
   [['check', '--confg', 'x'], /check has no flag --confg; did you mean --config\?/],
   [['check', '--config'], /--config needs a value/],
   [['root', '--pem=yes'], /--pem takes no value/],

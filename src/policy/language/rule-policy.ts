@@ -1,6 +1,7 @@
 import { quote } from '../../lib/quote.ts'
 import type { Decision, NearMiss, Policy, PolicyRequest, Reason, RequestedName } from '../decision.ts'
 import { type KeyRules, keyKind } from '../rules/key-kind.ts'
+import { isInScope } from '../rules/key-scope.ts'
 import { lifetime } from '../rules/lifetime.ts'
 import { nameForm } from '../rules/name-form.ts'
 import type { ProfileTable } from '../rules/profile.ts'
@@ -71,7 +72,11 @@ export function createRulePolicy({ books, version, profiles }: RulePolicyOptions
     const missed: { rule: Rule; misses: readonly Miss[] }[] = []
     const fitting: Rule[] = []
     for (const rule of books.allow.find(name, tokens, false)) {
-      const misses = [...wildcardMiss(rule, name), ...missesOf(rule, name, request, tokens, budget)]
+      const misses = [
+        ...scopeMiss(rule, request),
+        ...wildcardMiss(rule, name),
+        ...missesOf(rule, name, request, tokens, budget),
+      ]
       if (misses.length === 0) fitting.push(rule)
       else missed.push({ rule, misses })
     }
@@ -86,9 +91,11 @@ export function createRulePolicy({ books, version, profiles }: RulePolicyOptions
     const near = [...books.allow.find(name, undefined, false, MAX_NEAR_LOOKED_AT)].map((rule) => ({
       rule: rule.name,
       name: `${name.type}:${name.value}`,
-      misses: [...wildcardMiss(rule, name), ...quietly(() => missesOf(rule, name, request, tokens, budget))].map(
-        ({ detail }) => detail,
-      ),
+      misses: [
+        ...scopeMiss(rule, request),
+        ...wildcardMiss(rule, name),
+        ...quietly(() => missesOf(rule, name, request, tokens, budget)),
+      ].map(({ detail }) => detail),
     }))
     return near.sort((a, b) => a.misses.length - b.misses.length).slice(0, MAX_NEAR_TOLD)
   }
@@ -140,6 +147,11 @@ function isDenying(rule: Rule, name: RequestedName, { stage }: PolicyRequest): b
 
 function allowedBy(rule: Rule, name: RequestedName): Reason {
   return { rule: rule.name, code: 'allowed', detail: `${quote(name.value)} is allowed`, name }
+}
+
+function scopeMiss(rule: Rule, { requester }: PolicyRequest): Miss[] {
+  if (isInScope(requester, rule.name)) return []
+  return [{ code: 'name-not-allowed', detail: 'your external account key is not for that rule' }]
 }
 
 function wildcardMiss(rule: Rule, name: RequestedName): Miss[] {
