@@ -92,7 +92,8 @@ function unknownFlag(raw: string, known: Readonly<Record<string, Flag>>, name: s
 }
 
 function checkWords(name: string, wanted: readonly string[], words: readonly string[]): void {
-  if (words.length < wanted.length) throw new UsageError(`${name} needs ${wanted.slice(words.length).join(' and ')}`)
+  const missing = wanted.slice(words.length).filter((word) => !word.startsWith('['))
+  if (missing.length > 0) throw new UsageError(`${name} needs ${missing.join(' and ')}`)
   const extra = words[wanted.length]
   if (extra !== undefined) throw new UsageError(`${name} does not take ${JSON.stringify(extra)}`)
 }

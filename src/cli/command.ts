@@ -40,7 +40,7 @@ export interface Command {
   /** More than the summary, for its own help. */
   readonly details?: string
   readonly flags?: Readonly<Record<string, Flag>>
-  /** Names of the words it takes after its own name, all required. */
+  /** Names of the words it takes after its own name; those in brackets, such as `[file]`, may be left out and come last. */
   readonly words?: readonly string[]
   /** @returns the exit code */
   run(context: CommandContext): Promise<number>

@@ -73,6 +73,36 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./explain.ts')).command,
   },
   {
+    name: 'policy test',
+    summary: 'decide the examples beside the rules of a policy file',
+    load: async () => (await import('./policy-test.ts')).command,
+  },
+  {
+    name: 'policy try',
+    summary: 'decide a made-up request, and issue nothing',
+    load: async () => (await import('./policy-try.ts')).command,
+  },
+  {
+    name: 'policy replay',
+    summary: 'say which past requests another policy would have decided differently',
+    load: async () => (await import('./policy-replay.ts')).command,
+  },
+  {
+    name: 'policy effective',
+    summary: 'list what an account may hold, and by which rules',
+    load: async () => (await import('./policy-effective.ts')).command,
+  },
+  {
+    name: 'policy versions',
+    summary: 'list the policy files that were in force, or print one',
+    load: async () => (await import('./policy-versions.ts')).command,
+  },
+  {
+    name: 'policy schema',
+    summary: 'print the JSON Schema of the policy file, for editors and checks',
+    load: async () => (await import('./policy-schema.ts')).command,
+  },
+  {
     name: 'limits list',
     summary: 'list paused names, and who has used up how much of a rate limit',
     load: async () => (await import('./limits-list.ts')).command,

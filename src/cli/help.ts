@@ -23,7 +23,7 @@ export function overview(commands: readonly CommandEntry[]): string {
 
 /** What `chancery <command> --help` prints. */
 export function commandHelp(entry: CommandEntry, command: Command): string {
-  const words = (command.words ?? []).map((word) => ` <${word}>`).join('')
+  const words = (command.words ?? []).map((word) => (word.startsWith('[') ? ` ${word}` : ` <${word}>`)).join('')
   return [
     `Usage: chancery ${entry.name}${words} [flags]`,
     '',

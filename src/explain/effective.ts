@@ -1,0 +1,52 @@
+import type { ResolvedConfig } from '../config/read.ts'
+import type { Requester } from '../policy/decision.ts'
+import type { RuleSource } from '../policy/language/schema.ts'
+import { compileSelector, fitsSelector, requesterTokens } from '../policy/language/selector.ts'
+import type { AccountRecord } from '../store/records.ts'
+import type { PolicyInUse } from './policy-in-use.ts'
+
+/** What an account may hold, as far as can be said without knowing what it will ask for. Fit for JSON. */
+export interface Effective {
+  readonly account: { readonly id: string; readonly directory: string; readonly ended?: Date }
+  readonly requester: Requester
+  readonly policy: string
+  /** Rules of a file that are for it and have not ended; everything in one that is not said is not limited by it. */
+  readonly allow: readonly RuleSource[]
+  readonly deny: readonly RuleSource[]
+  /** In place of rules, where the configuration decides: `policies.<name>` of the directory. */
+  readonly configured?: { readonly name: string } & ResolvedConfig['policies'][string]
+  /** What the directory adds. */
+  readonly challenges: readonly string[]
+}
+
+export function effectiveOf(
+  account: AccountRecord,
+  requester: Requester,
+  { config, policy, now }: { readonly config: ResolvedConfig; readonly policy: PolicyInUse; readonly now: Date },
+): Effective {
+  const tokens = requesterTokens(requester)
+  const scope = account.externalKey?.scope
+  const rules = (policy.loaded?.file.rules ?? []).filter((rule) =>
+    fitsSelector(compileSelector(rule.for ?? {}), tokens),
+  )
+  const directory = config.directories[account.directory]
+  const name = directory?.policy
+  const configured = policy.loaded === undefined && name !== undefined ? config.policies[name] : undefined
+  const ended = [account.deactivatedAt, account.revokedAt, account.externalKey?.accountsEndAt].find(
+    (at) => at !== undefined && at.getTime() <= now.getTime(),
+  )
+  return {
+    account: { id: account.id, directory: account.directory, ...(ended && { ended }) },
+    requester,
+    policy: policy.name,
+    allow: rules.filter(
+      ({ effect, expires, name: rule }) =>
+        effect === 'allow' &&
+        (expires === undefined || now.getTime() < Date.parse(expires)) &&
+        (scope === undefined || scope.includes(rule)),
+    ),
+    deny: rules.filter(({ effect }) => effect === 'deny'),
+    ...(configured && name !== undefined && { configured: { name, ...configured } }),
+    challenges: directory?.challenges ?? [],
+  }
+}

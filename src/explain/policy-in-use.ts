@@ -1,0 +1,55 @@
+import { readFile } from 'node:fs/promises'
+import { buildDirectories, profileTable } from '../app/directories.ts'
+import { readPolicyFile } from '../app/policy-file.ts'
+import type { ResolvedConfig } from '../config/read.ts'
+import type { Policy } from '../policy/decision.ts'
+import { PolicyFileError } from '../policy/language/policy-file-error.ts'
+import { type LoadedPolicy, readPolicy } from '../policy/language/read-policy.ts'
+import type { ProfileTable } from '../policy/rules/profile.ts'
+
+/** What decides: a file of rules, or the policies of the configuration. */
+export interface PolicyInUse {
+  /** How messages name it. */
+  readonly name: string
+  readonly profiles: ProfileTable
+  /** The rules, where they come from a file. */
+  readonly loaded?: LoadedPolicy
+  /** The policy that decides for a directory; undefined when there is no such directory. */
+  of(directory: string): Policy | undefined
+}
+
+/**
+ * Reads the policy as the server would, from the file given, else as the configuration says. Nothing is put into force.
+ *
+ * @param file absolute path of a file to use instead of what the configuration says
+ * @throws {ConfigError | PolicyFileError}
+ */
+export async function readPolicyInUse(
+  config: ResolvedConfig,
+  { file, now }: { readonly file?: string | undefined; readonly now: Date },
+): Promise<PolicyInUse> {
+  const profiles = profileTable(config)
+  const context = { profiles, directories: new Set(Object.keys(config.directories)), now }
+  const path = file ?? config.policy.file
+  if (path === undefined) {
+    const directories = new Map((await buildDirectories(config)).map(({ name, policy }) => [name, policy]))
+    return { name: 'the configuration', profiles, of: (directory) => directories.get(directory) }
+  }
+  const loaded =
+    file === undefined ? await readPolicyFile(config, context) : await readPolicy(await textOf(file), context)
+  return {
+    name: path,
+    profiles,
+    loaded,
+    of: (directory) => (config.directories[directory] === undefined ? undefined : loaded.policy),
+  }
+}
+
+/** @throws {PolicyFileError} */
+export async function textOf(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new PolicyFileError([`${path} cannot be read (${(cause as NodeJS.ErrnoException).code ?? String(cause)})`])
+  }
+}
