@@ -14,6 +14,10 @@ export async function measureFloor(): Promise<CryptoFloor> {
   return (await byOpenssl()) ?? byNode()
 }
 
+export function meanFloor(a: CryptoFloor, b: CryptoFloor): CryptoFloor {
+  return { source: a.source, signUs: (a.signUs + b.signUs) / 2, verifyUs: (a.verifyUs + b.verifyUs) / 2 }
+}
+
 /** `openssl speed -mr` ends in one line for each algorithm: `+F4:<index>:<bits>:<signatures>:<verifications>`. */
 async function byOpenssl(): Promise<CryptoFloor | undefined> {
   try {

@@ -1,19 +1,20 @@
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { type SpawnedChancery, spawnChancery } from '../test/support/chancery.ts'
-import { type CryptoFloor, measureFloor } from './floor.ts'
+import { type CryptoFloor, meanFloor, measureFloor } from './floor.ts'
 import { type LoadResult, type Responder, runLoad, startResponder } from './load.ts'
 import { type Metrics, scrape, total } from './metrics.ts'
 import { startProfiler } from './profile.ts'
 import { addUp, ROOMS, type Room, timeOfRooms } from './rooms.ts'
-import { type CpuTime, cpuTime, peakMiB } from './server-process.ts'
+import { type CpuTime, cpuByThreadName, cpuTime, peakMiB } from './server-process.ts'
 
-const USAGE = `usage: npm run bench -- [--orders N] [--concurrency N[,N…]] [--accounts N] [--no-breakdown] [--set path.to.key=value …]
+const USAGE = `usage: npm run bench -- [--orders N] [--concurrency N[,N…]] [--accounts N] [--no-breakdown] [--profile FILE] [--set path.to.key=value …]
 
 Starts a server on a new state folder and takes it through complete http-01 issuances over TLS with durable commits, one
 identifier each. Prints one line of JSON for each concurrency, beside what this machine's cryptography costs: one P-256
 verification for each signed request that was really made, one for the CSR, one signature, as \`openssl speed\` has them.
 A last line says where the server's CPU went: the last run is repeated under a sampling profiler, which itself costs a
-little, and the parts add up to what the repeated run took.
+little, and the parts add up to what the repeated run took. With --profile it is kept in a file for a profile viewer.
 CPU and memory are of the server's process alone and are read from /proc, so they are null elsewhere than on Linux.
 `
 
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     concurrency: { type: 'string', default: '16,128' },
     accounts: { type: 'string', default: '4' },
     breakdown: { type: 'boolean', default: true },
+    profile: { type: 'string' },
     set: { type: 'string', multiple: true, default: [] },
     help: { type: 'boolean', default: false },
   },
@@ -35,6 +37,8 @@ interface Measured {
   readonly result: LoadResult
   /** CPU of one certificate; undefined where it cannot be known. */
   readonly cpu: CpuTime | undefined
+  /** Milliseconds of one certificate in threads other than the main one, by name. */
+  readonly threads: Readonly<Record<string, number>>
   /** Signed requests of one certificate, polls and those that got `badNonce` included. */
   readonly signedRequests: number
   readonly after: Metrics
@@ -56,14 +60,17 @@ async function main(): Promise<void> {
       return measured
     }
     for (const concurrency of concurrencies) {
-      const floor = await measureFloor()
-      print(report(concurrency, await run(concurrency), floor, server.pid))
+      // A shared machine is not of one speed, so the floor is that of the moments before and after.
+      const before = await measureFloor()
+      const measured = await run(concurrency)
+      print(report(concurrency, measured, meanFloor(before, await measureFloor()), server.pid))
     }
     const last = concurrencies.at(-1)
     if (values.breakdown && last !== undefined) {
       const profiler = await startProfiler(server.pid, server.stderr)
       const measured = await run(last)
       const { profile, waitedMs } = await profiler.stop()
+      if (values.profile !== undefined) writeFileSync(values.profile, JSON.stringify(profile))
       print(breakdown(last, measured, timeOfRooms(profile), waitedMs))
     }
   } finally {
@@ -80,6 +87,7 @@ async function measure(
 ): Promise<Measured> {
   const before = await scrape(server.urls.admin)
   const cpuBefore = cpuTime(server.pid)
+  const threadsBefore = cpuByThreadName(server.pid)
   const result = await runLoad({
     directoryUrl: server.urls.directory,
     responder,
@@ -89,6 +97,7 @@ async function measure(
     firstAddress,
   })
   const cpuAfter = cpuTime(server.pid)
+  const threadsAfter = cpuByThreadName(server.pid)
   const after = await scrape(server.urls.admin)
   const each = (sum: number): number => sum / result.done
   return {
@@ -99,8 +108,12 @@ async function measure(
         : {
             allMs: each(cpuAfter.allMs - cpuBefore.allMs),
             mainMs: each(cpuAfter.mainMs - cpuBefore.mainMs),
+            mainKernelMs: each(cpuAfter.mainKernelMs - cpuBefore.mainKernelMs),
             profilerMs: each(cpuAfter.profilerMs - cpuBefore.profilerMs),
           },
+    threads: Object.fromEntries(
+      [...threadsAfter].map(([name, ms]) => [name, each(ms - (threadsBefore.get(name) ?? 0))]),
+    ),
     signedRequests: each(total(after, 'chancery_nonces_total') - total(before, 'chancery_nonces_total')),
     after,
   }
@@ -108,7 +121,7 @@ async function measure(
 
 function report(
   concurrency: number,
-  { result, cpu, signedRequests, after }: Measured,
+  { result, cpu, threads, signedRequests, after }: Measured,
   floor: CryptoFloor,
   pid: number,
 ) {
@@ -123,6 +136,11 @@ function report(
     p50Ms: percentile(0.5),
     p99Ms: percentile(0.99),
     serverCpuMsPerCertificate: cpu === undefined ? null : round(cpu.allMs),
+    mainThreadMs:
+      cpu === undefined ? null : { user: round(cpu.mainMs - cpu.mainKernelMs), kernel: round(cpu.mainKernelMs) },
+    otherThreadsMs: Object.fromEntries(
+      Object.entries(threads).flatMap(([name, ms]) => (ms >= 0.005 ? [[name, round(ms)]] : [])),
+    ),
     signedRequestsPerCertificate: round(signedRequests),
     floor: { source: floor.source, signUs: round(floor.signUs), verifyUs: round(floor.verifyUs) },
     cryptoFloorMs: round(floorMs),

@@ -40,8 +40,8 @@ export class ObedientClient {
   }
 
   /** The same account in a process of its own: new connections, no nonces. */
-  again(directoryUrl: string): ObedientClient {
-    const other = new ObedientClient(directoryUrl, this.#witness, this.#client.key)
+  again(directoryUrl: string, witness: Witness = this.#witness): ObedientClient {
+    const other = new ObedientClient(directoryUrl, witness, this.#client.key)
     other.#client.accountUrl = this.#client.accountUrl
     return other
   }
