@@ -5,6 +5,10 @@ import { SignerError } from './signer.ts'
 /** Longer than any key of ours needs; a device that has not answered by then is taken for one that is away. */
 export const SIGN_DEADLINE_MS = 10_000
 
+const LATE: unique symbol = Symbol('late')
+/** A reason given costs nothing; without one, each abort makes an error with a stack. */
+const DONE = Symbol('done')
+
 /**
  * A key that answers or fails within `deadlineMs`: one that hangs would hold up orders, lists and the stop of the
  * process for ever (KF-E13). What it answers after that is thrown away, so that whoever asked can ask again.
@@ -17,17 +21,15 @@ export function withDeadline(key: SigningKey, clock: Clock, deadlineMs: number =
     algorithm: key.algorithm,
     async sign(message) {
       const answered = new AbortController()
-      const late = clock.sleep(deadlineMs, answered.signal).then(() => {
-        throw new SignerError('UNAVAILABLE', `the key did not sign within ${deadlineMs / 1000} s`)
-      })
-      // When the key wins, the sleep ends and must not be an unhandled rejection.
-      late.catch(() => undefined)
       const work = key.sign(message)
       work.catch(() => undefined)
+      const late = clock.sleep(deadlineMs, answered.signal).then((): typeof LATE => LATE)
       try {
-        return await Promise.race([work, late])
+        const signature = await Promise.race([work, late])
+        if (signature !== LATE) return signature
+        throw new SignerError('UNAVAILABLE', `the key did not sign within ${deadlineMs / 1000} s`)
       } finally {
-        answered.abort()
+        answered.abort(DONE)
       }
     },
   }
