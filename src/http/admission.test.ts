@@ -110,7 +110,7 @@ describe('a server within its capacity', () => {
       }
       return inThisTurn
     }
-    const usual = await startedPerTurn(9)
+    const usual = await startedPerTurn(5)
     const long = await startedPerTurn(30)
     const short = await startedPerTurn(2)
     assert.ok(long < usual && short > long, `${usual}, ${long}, ${short}`)

@@ -67,7 +67,7 @@ const FINISH_RETRY_SECONDS = 2
 /**
  * The line between a request that was read and the work it asks for (KF-F23).
  *
- * - The event loop is given so much work in each turn as it can do in about ten milliseconds; the rest waits in order.
+ * - The event loop is given so much work in each turn as it can do in about five milliseconds; the rest waits in order.
  * - As long as nothing waits long, first come is first served. Once new work has waited `newWorkDelayMs`, we are past
  *   capacity: what was begun goes first, so that orders in flight finish; new work gets what is left, and is refused
  *   early and cheaply, its signature unread and its nonce unspent.

@@ -1,7 +1,7 @@
 /** A turn of the event loop of less CPU than this leaves room for more work in it. */
-const SHORT_TURN_MS = 8
+const SHORT_TURN_MS = 4
 /** A turn of more CPU than this had too much work in it. */
-const LONG_TURN_MS = 11
+const LONG_TURN_MS = 6
 const FIRST_GUESS = 16
 /** With fewer, the cost of the turn itself and of its commit would be most of the work. */
 const FEWEST = 4
@@ -10,7 +10,7 @@ const MOST = 256
 /**
  * How much work may begin in one turn of the event loop, found by measuring the turns: the CPU that a turn took, reading
  * sockets and writing answers included, says whether the next may begin more or must begin less. So the loop comes round
- * every ten milliseconds or so under any load, and everything else that lives on it is served (KF-F15).
+ * every five milliseconds or so under any load, and everything else that lives on it is served (KF-F15).
  *
  * CPU and not time, because a turn that waited for the disk, or for a processor that others had, would not be any faster with
  * less work in it, and the work would only pile up.
