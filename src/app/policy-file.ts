@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import type { ResolvedConfig } from '../config/read.ts'
+import type { OftenOptions } from '../policy/language/often.ts'
 import { readPolicyAside } from '../policy/language/read-aside.ts'
 import {
   type LoadedPolicy,
@@ -26,7 +27,7 @@ export interface ReadPolicyFile extends LoadedPolicy {
  */
 export async function readPolicyFile(
   config: Pick<ResolvedConfig, 'policy'>,
-  context: PolicyContext,
+  context: PolicyContext & OftenOptions,
 ): Promise<ReadPolicyFile> {
   const { path, bytes, owner } = await readBytes(config)
   const loaded = await readPolicyAside(bytes, context).catch((error: unknown) => {

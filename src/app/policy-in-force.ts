@@ -27,9 +27,9 @@ export interface PolicyInForce {
 }
 
 export interface PolicyInForceDeps {
-  readonly config: Pick<ResolvedConfig, 'policy' | 'directories'>
+  readonly config: Pick<ResolvedConfig, 'policy' | 'directories' | 'renewalInfo'>
   readonly profiles: ProfileTable
-  readonly store: Pick<Store, 'policyVersions'>
+  readonly store: Pick<Store, 'policyVersions' | 'issuedNames'>
   readonly clock: Clock
   readonly clockGuard: ClockGuard
   readonly log: Logger
@@ -91,8 +91,10 @@ export async function openPolicyInForce(deps: PolicyInForceDeps): Promise<Policy
 
 const MAX_LOGGED = 50
 
-const contextOf = ({ profiles, config, clock }: PolicyInForceDeps) => ({
+const contextOf = ({ profiles, config, clock, store }: PolicyInForceDeps) => ({
   profiles,
+  issuedNames: store.issuedNames,
+  replacedIssuers: new Set(config.renewalInfo.replacedIssuers),
   directories: new Set(Object.keys(config.directories)),
   now: clock.now(),
 })

@@ -4,7 +4,9 @@ import type { Prepared } from '../issuance/prepare.ts'
 import { prepare } from '../issuance/prepare.ts'
 import { newSerial } from '../issuance/serial.ts'
 import type { AccountId } from '../lib/ids.ts'
+import type { Decision } from '../policy/decision.ts'
 import { checkPublicKey } from '../policy/key-policy.ts'
+import type { NameClaim } from '../store/issued-names.ts'
 import type { CertificateRecord } from '../store/records.ts'
 import type { KeyAlgorithmName } from '../x509/algorithms.ts'
 import { KEY_ALGORITHMS } from '../x509/algorithms.ts'
@@ -17,12 +19,15 @@ import type { EnrollmentRequest, EnrollmentResult } from './enrollment.ts'
 /** Two collisions of 128 random bits in a row mean a broken generator, not bad luck. */
 const SERIAL_ATTEMPTS = 5
 
+/** Of many requests for one name at once, each sees that another one was first, and is decided again. */
+const ATTEMPTS = 100
+
 /** Which kinds the requester may have is policy's to say; here only keys that are broken are kept out, for every front end (KF-C12). */
 const EVERY_KIND = { algorithms: Object.keys(KEY_ALGORITHMS) as KeyAlgorithmName[], minRsaBits: 2048, maxRsaBits: 8192 }
 
 export type Claim =
   | { readonly outcome: 'claimed'; readonly record: CertificateRecord; readonly prepared: Prepared }
-  | Extract<EnrollmentResult, { outcome: 'refused' | 'unacceptable' | 'not-ready' }>
+  | Extract<EnrollmentResult, { outcome: 'refused' | 'unacceptable' | 'not-ready' | 'busy' }>
 
 /**
  * The first half of an enrollment: decides, prepares, and commits the intent. When this returns `claimed`, the order
@@ -44,7 +49,8 @@ export async function claim(dependencies: EnrollmentDependencies, request: Enrol
   }
   const issuer = findIssuer(dependencies, request)
   const policy = dependencies.policyFor(request.requester)
-  for (let attempt = 0; attempt < SERIAL_ATTEMPTS; attempt++) {
+  let collisions = 0
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const serial = newSerial(random)
     const prepared = await prepare({ ...request, serial }, { issuer, policy, clock })
     if (prepared.outcome === 'refused') await keepRefusal(dependencies, request, prepared)
@@ -60,6 +66,7 @@ export async function claim(dependencies: EnrollmentDependencies, request: Enrol
       now,
       decision: decisionRecord(prepared, { ...record, reference: request.requestId }),
       audit,
+      ...namesOf(prepared.decision),
       ...(request.order === undefined ? {} : { csrSha256: request.order.csrSha256 }),
     })
     switch (outcome) {
@@ -71,12 +78,20 @@ export async function claim(dependencies: EnrollmentDependencies, request: Enrol
         return { outcome: 'not-ready' }
       case 'serial-taken':
         log.error('certificate.serial-taken', { requestId: request.requestId, serial: record.serial })
+        if (++collisions === SERIAL_ATTEMPTS)
+          throw new Error(`${SERIAL_ATTEMPTS} random serials were taken; the random generator repeats itself`)
+        break
+      case 'names-changed':
         break
       default:
         throw new TypeError(`unknown outcome ${String(outcome satisfies never)}`)
     }
   }
-  throw new Error(`${SERIAL_ATTEMPTS} random serials in a row were taken; the random generator repeats itself`)
+  return { outcome: 'busy' }
+}
+
+function namesOf(decision: Decision): { names?: readonly NameClaim[] } {
+  return decision.outcome === 'allow' && decision.counted !== undefined ? { names: decision.counted } : {}
 }
 
 function findIssuer(dependencies: EnrollmentDependencies, request: EnrollmentRequest): Issuer {

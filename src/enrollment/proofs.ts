@@ -9,9 +9,12 @@ export function provedIdentifier({ identifier, wildcard }: AuthorizationRecord):
 
 /** How each of these was proved, for policy; one that was not has no proof. */
 export function proofsOf(authorizations: readonly AuthorizationRecord[]): Proof[] {
-  return authorizations.flatMap((authorization) => {
+  return authorizations.flatMap((authorization): Proof[] => {
+    const { proof } = authorization
+    if (proof !== undefined) return [{ name: provedIdentifier(authorization), method: proof.method, at: proof.at }]
     const proved = authorization.challenges.find(({ validatedAt }) => validatedAt !== undefined)
     if (proved?.validatedAt === undefined) return []
-    return [{ name: provedIdentifier(authorization), method: proved.type, at: proved.validatedAt }]
+    const { type: method, validatedAt: at, answeredFrom: address } = proved
+    return [{ name: provedIdentifier(authorization), method, at, ...(address !== undefined && { address }) }]
   })
 }

@@ -111,6 +111,14 @@ export interface Grant {
   readonly maxLifetimeSeconds?: number
 }
 
+/** A name whose certificates are counted: see `NameClaim` of the store. */
+export interface CountedName {
+  /** Type and value, such as `dns:www.corp.test`. */
+  readonly name: string
+  /** How many it had when this was decided, where that mattered: with one more it must be decided again. */
+  readonly seen?: number
+}
+
 /** A rule that would have allowed the name, but for what it missed. */
 export interface NearMiss {
   readonly rule: string
@@ -128,6 +136,8 @@ export type Decision =
       readonly reasons: readonly Reason[]
       readonly version?: string
       readonly grant?: Grant
+      /** To be remembered with the certificate; absent: no rule asks how often. */
+      readonly counted?: readonly CountedName[]
     }
   | {
       readonly outcome: 'deny'

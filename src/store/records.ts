@@ -173,6 +173,8 @@ export interface ChallengeRecord {
   readonly respondedAt?: Date
   readonly keyAuthorization?: string
   readonly validatedAt?: Date
+  /** The address of the host that answered, where there was one. */
+  readonly answeredFrom?: string
   readonly failedAt?: Date
   readonly error?: StoredProblem
 }

@@ -2,6 +2,7 @@ import type { Identifier } from '../lib/identifier.ts'
 import type { AccountId, AuthorizationId, ChallengeId, EabKeyId, OrderId } from '../lib/ids.ts'
 import type { DecisionRecord, DecisionStore, PolicyVersionStore } from './decisions.ts'
 import type { HistoryStore } from './history.ts'
+import type { IssuedNameStore, NameClaim } from './issued-names.ts'
 import type { IssuedNameSet, LimitStore, PauseRule } from './limit-store.ts'
 import type {
   AccountRecord,
@@ -47,6 +48,7 @@ export interface Store {
   readonly authorizations: AuthorizationStore
   readonly validationJobs: ValidationJobStore
   readonly certificates: CertificateStore
+  readonly issuedNames: IssuedNameStore
   readonly crls: CrlStore
   readonly blockedKeys: BlockedKeyStore
   readonly secrets: SecretStore
@@ -268,7 +270,7 @@ export interface ValidationJobStore {
    */
   succeed(
     challengeId: ChallengeId,
-    options: { owner: string; now: Date; expiresAt: Date; audit: AuditEvent },
+    options: { owner: string; now: Date; expiresAt: Date; answeredFrom?: string | undefined; audit: AuditEvent },
   ): Promise<'done' | 'discarded'>
   /**
    * Ends the job: challenge and authorization become invalid and unfinished orders that hold it fail with `orderError`.
@@ -305,11 +307,18 @@ export interface CertificateStore {
    * - `not-ready`: the order is not ready at `now` (decided inside the transaction: order unfinished and unexpired,
    *   every authorization valid and unexpired, account valid; KF-B24, KF-E04)
    * - `serial-taken`: plan again with another serial (KF-C02)
+   * - `names-changed`: one of `names` had another certificate since the decision saw it; decide again
    */
   begin(
     certificate: CertificateRecord,
-    options: { now: Date; csrSha256?: string; decision?: DecisionRecord; audit: AuditEvent },
-  ): Promise<'begun' | 'not-ready' | 'serial-taken'>
+    options: {
+      now: Date
+      csrSha256?: string
+      decision?: DecisionRecord
+      names?: readonly NameClaim[]
+      audit: AuditEvent
+    },
+  ): Promise<'begun' | 'not-ready' | 'serial-taken' | 'names-changed'>
   /**
    * The commit after signing: certificate, order state and audit together, with what limits remember of its names.
    * `unknown` when there is no open reservation.

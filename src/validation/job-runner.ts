@@ -10,7 +10,7 @@ import type { Store } from '../store/store.ts'
 import type { OwnListener } from './egress.ts'
 import { ValidationFailure } from './failure.ts'
 import { challengeProblem, orderProblem, toFailure, validationAudit } from './outcome.ts'
-import { newEvidence } from './probe.ts'
+import { answeredFrom, newEvidence } from './probe.ts'
 import { createProver, type Prover, type ProverTimeouts, type ValidationNetwork } from './prover.ts'
 import { nextAttempt } from './retry.ts'
 import type { ValidationRunner } from './runner.ts'
@@ -282,6 +282,7 @@ class JobRunner implements ValidationRunner {
       owner: this.owner,
       now,
       expiresAt: new Date(now.getTime() + this.#deps.validAuthorizationSeconds * 1000),
+      answeredFrom: answeredFrom(evidence),
       audit: validationAudit('validation.succeeded', job, now, { attempt: job.attempts + 1, evidence }),
     })
     this.#ended(job, outcome === 'done' ? 'valid' : 'discarded')

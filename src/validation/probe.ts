@@ -38,6 +38,11 @@ export interface Probe {
   readonly evidence: Evidence
 }
 
+/** The address of the host that was proved: the first that was connected to; redirects lead on from there. */
+export function answeredFrom({ connections }: Evidence): string | undefined {
+  return connections.find(({ outcome }) => outcome === 'connected')?.address
+}
+
 export function newEvidence(): Evidence {
   return { lookups: [], connections: [], responses: [] }
 }

@@ -13,6 +13,7 @@ import { decisionsContract } from './store/decisions.ts'
 import { externalKeysContract } from './store/external-keys.ts'
 import type { StoreUnderTest, WithStore } from './store/harness.ts'
 import { interleavingsContract } from './store/interleavings.ts'
+import { issuedNamesContract } from './store/issued-names.ts'
 import { keysAndNoncesContract } from './store/keys-and-nonces.ts'
 import { limitsContract } from './store/limits.ts'
 import { ordersContract } from './store/orders.ts'
@@ -56,6 +57,7 @@ export function storeContract(
     authorizationsContract(withStore)
     validationJobsContract(withStore, restart)
     certificatesContract(withStore, restart)
+    issuedNamesContract(withStore)
     crlsContract(withStore)
     limitsContract(withStore)
     clockContract(withStore)

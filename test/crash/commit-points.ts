@@ -163,7 +163,8 @@ export const WRITES: Readonly<Record<string, Prepare>> = {
     const placed = await readyOrder(store, await createAccount(store, now), [dnsName('a.test')], now)
     const certificate = certificateRecord(now, placed)
     const decision = decisionRecord(now, { serial: certificate.serial })
-    const options = { now, csrSha256: 'c5'.repeat(32), decision, audit: audit(now) }
+    const names = [{ name: 'dns:a.test', seen: 0 }, { name: 'dns:b.test' }]
+    const options = { now, csrSha256: 'c5'.repeat(32), decision, names, audit: audit(now) }
     return () => store.certificates.begin(certificate, options)
   },
   'certificates.complete': async (store, now) => {
@@ -277,6 +278,7 @@ export const READS: ReadonlySet<string> = new Set([
   'audit.findByReference',
   'audit.findProofs',
   'decisions.find',
+  'issuedNames.look',
   'decisions.page',
   'policyVersions.find',
   'policyVersions.list',

@@ -490,6 +490,7 @@ const ENDING_BY_THEMSELVES = [
   ['issued_name_sets', 'renewable_until'],
   ['name_failures', 'expires_at'],
   ['replacements', 'expires_at'],
+  ['issued_names', 'ends_at'],
 ] as const
 
 function isAllowed(name: string): boolean {

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { ProfileTable } from '../rules/profile.ts'
+import type { OftenOptions } from './often.ts'
 import { compilePolicy, type LoadedPolicy, type PolicyContext, PolicyFileError } from './read-policy.ts'
 import type { PolicyFile, PolicyTest, RuleSource } from './schema.ts'
 
@@ -24,8 +25,11 @@ export type ReadPart =
  *
  * @throws {PolicyFileError}
  */
-export async function readPolicyAside(bytes: Uint8Array, context: PolicyContext): Promise<LoadedPolicy> {
-  const { profiles, directories, now } = context
+export async function readPolicyAside(
+  bytes: Uint8Array,
+  { directories, now, ...context }: PolicyContext & OftenOptions,
+): Promise<LoadedPolicy> {
+  const { profiles } = context
   const task: ReadTask = {
     bytes,
     profiles: new Map([...profiles].map(([name, facts]) => [name, plainFacts(facts)])),

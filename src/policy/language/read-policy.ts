@@ -4,6 +4,7 @@ import { parseDocument } from 'yaml'
 import { plainValue } from '../../config/yaml.ts'
 import type { Policy } from '../decision.ts'
 import type { ProfileTable } from '../rules/profile.ts'
+import type { OftenOptions } from './often.ts'
 import { PolicyFileError } from './policy-file-error.ts'
 import { runPolicyTests } from './policy-tests.ts'
 import { type CompiledRules, compileEach } from './rule-book.ts'
@@ -36,14 +37,14 @@ export const MAX_POLICY_BYTES = 32 << 20
 const COMPILED_AT_ONCE = 20
 
 /**
- * Reads a policy file. It is taken whole or not at all: one unknown key, one rule that makes no sense, or one test of its
+ * Reads a policy file, as if nothing had been issued yet. It is taken whole or not at all: one unknown key, one rule that makes no sense, or one test of its
  * own that fails, and nothing of it holds (KF-G06).
  *
  * @throws {PolicyFileError}
  */
 export async function readPolicy(text: string, context: PolicyContext): Promise<LoadedPolicy> {
   const file = parsePolicyFile(text)
-  const loaded = await compilePolicy(file, versionOf(text), context)
+  const loaded = await compilePolicy(file, versionOf(text), { profiles: context.profiles })
   const failures = [...unknownReferences(file, context), ...(await runPolicyTests(file.tests, loaded.policy, context))]
   if (failures.length > 0) throw new PolicyFileError(failures)
   return loaded
@@ -62,14 +63,14 @@ export function versionOf(text: string): string {
 export async function compilePolicy(
   file: PolicyFile,
   version: string,
-  { profiles }: Pick<PolicyContext, 'profiles'>,
+  { profiles, ...often }: Pick<PolicyContext, 'profiles'> & OftenOptions,
 ): Promise<LoadedPolicy> {
   try {
     const work = compileEach(file.rules)
     for (let done = 1; ; done++) {
       const step = work.next()
       if (step.done) {
-        const policy = createRulePolicy({ books: step.value, version, profiles })
+        const policy = createRulePolicy({ books: step.value, version, profiles, ...often })
         return { policy, file, rules: step.value, version }
       }
       if (done % COMPILED_AT_ONCE === 0) await nextTurn()

@@ -1,5 +1,5 @@
 import { quote } from '../../lib/quote.ts'
-import type { Decision, NearMiss, Policy, PolicyRequest, Reason, RequestedName } from '../decision.ts'
+import type { CountedName, Decision, NearMiss, Policy, PolicyRequest, Reason, RequestedName } from '../decision.ts'
 import { type KeyRules, keyKind } from '../rules/key-kind.ts'
 import { isInScope } from '../rules/key-scope.ts'
 import { lifetime } from '../rules/lifetime.ts'
@@ -10,6 +10,7 @@ import { someName } from '../rules/some-name.ts'
 import { usage } from '../rules/usage.ts'
 import { type Budget, ConditionError, newBudget } from './condition.ts'
 import { grantOf } from './grant.ts'
+import { type OftenOptions, timeFor } from './often.ts'
 import { type Miss, missesOf, type Rule } from './rule.ts'
 import type { CompiledRules } from './rule-book.ts'
 import { requesterTokens } from './selector.ts'
@@ -26,7 +27,7 @@ export const RULE_KEY_LIMITS = {
   maxRsaBits: 4096,
 }
 
-export interface RulePolicyOptions {
+export interface RulePolicyOptions extends OftenOptions {
   readonly books: CompiledRules
   /** Hash of the file that the rules are of; in every decision. */
   readonly version: string
@@ -51,8 +52,9 @@ interface Asking {
  * it; deny beats allow, whatever the order, and what nothing allows is denied. Whatever cannot be evaluated is denied
  * (KF-G01).
  */
-export function createRulePolicy({ books, version, profiles }: RulePolicyOptions): Policy {
+export function createRulePolicy({ books, version, profiles, ...often }: RulePolicyOptions): Policy {
   const form = nameForm()
+  const counts = books.rules.some((rule) => rule.source.often !== undefined)
   const requestRules = [
     someName(),
     profile('profiles', profiles, undefined),
@@ -100,7 +102,7 @@ export function createRulePolicy({ books, version, profiles }: RulePolicyOptions
     return near.sort((a, b) => a.misses.length - b.misses.length).slice(0, MAX_NEAR_TOLD)
   }
 
-  const decide = (request: PolicyRequest): Decision => {
+  const decide = async (request: PolicyRequest): Promise<Decision> => {
     const asking: Asking = { request, tokens: requesterTokens(request.requester), budget: newBudget() }
     if (Number.isNaN(request.at.getTime())) throw new TypeError('the time of the request is not known')
     const verdicts = request.names.map((name) => judge(name, asking))
@@ -116,18 +118,27 @@ export function createRulePolicy({ books, version, profiles }: RulePolicyOptions
       verdicts.map((verdict) => verdict.rules),
       profiles,
     )
-    const reasons = request.names.map((name, index) => {
-      const [first] = rules[index] ?? []
-      if (first === undefined) throw new Error('no rule is left of those that allowed')
-      return allowedBy(first, name)
-    })
-    return { outcome: 'allow', reasons, version, grant }
+    const reasons: Reason[] = []
+    const counted: CountedName[] = []
+    const early: Reason[] = []
+    for (const [index, name] of request.names.entries()) {
+      const time = await timeFor(name, rules[index] ?? [], request, often)
+      if ('refused' in time) early.push(time.refused)
+      else {
+        const [first] = time.rules
+        if (first === undefined) throw new Error('no rule is left of those that allowed')
+        reasons.push(allowedBy(first, name))
+        counted.push(time.counted)
+      }
+    }
+    if (early.length > 0) return { outcome: 'deny', reasons: early, version }
+    return { outcome: 'allow', reasons, version, grant, ...(counts && { counted }) }
   }
 
   return {
     async decide(request) {
       try {
-        return decide(request)
+        return await decide(request)
       } catch (error) {
         const detail =
           error instanceof ConditionError

@@ -5,7 +5,17 @@ import { storePath } from './0004-store-path.ts'
 import { lineages } from './0005-lineages.ts'
 import { decisions } from './0006-decisions.ts'
 import { keys } from './0007-keys.ts'
+import { issuedNames } from './0008-issued-names.ts'
 import type { Migration } from './migration.ts'
 
 /** Every step of the schema, in order. */
-export const MIGRATIONS: readonly Migration[] = [initial, rateLimits, renewal, storePath, lineages, decisions, keys]
+export const MIGRATIONS: readonly Migration[] = [
+  initial,
+  rateLimits,
+  renewal,
+  storePath,
+  lineages,
+  decisions,
+  keys,
+  issuedNames,
+]

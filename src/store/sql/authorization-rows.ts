@@ -27,6 +27,7 @@ export interface AuthorizationRow {
   readonly responded_at: number | null
   readonly key_authorization: string | null
   readonly validated_at: number | null
+  readonly answered_from: string | null
   readonly failed_at: number | null
   readonly error: string | null
 }
@@ -38,6 +39,7 @@ export const AUTHORIZATION_COLUMNS = `
   a.expires_at AS expires_at, a.deactivated_at AS deactivated_at, a.revoked_at AS revoked_at,
   a.proved_at AS proved_at, a.proved_by AS proved_by, a.grant_id AS grant_id, c.id AS challenge_id, c.type AS type, c.token AS token, c.responded_at AS responded_at,
   c.key_authorization AS key_authorization, c.validated_at AS validated_at, c.failed_at AS failed_at,
+  c.answered_from AS answered_from,
   c.error AS error`
 
 /** Not ended by anybody, and not expired at `?`. Says nothing of the challenges. */
@@ -171,6 +173,7 @@ function toChallenge(row: AuthorizationRow): ChallengeRecord {
   if (row.responded_at !== null) challenge.respondedAt = toDate(row.responded_at)
   if (row.key_authorization !== null) challenge.keyAuthorization = row.key_authorization
   if (row.validated_at !== null) challenge.validatedAt = toDate(row.validated_at)
+  if (row.answered_from !== null) challenge.answeredFrom = row.answered_from
   if (row.failed_at !== null) challenge.failedAt = toDate(row.failed_at)
   if (row.error !== null) {
     const place = { table: 'challenges', id: row.challenge_id, column: 'error' }

@@ -17,6 +17,7 @@ import { nextRevocation } from './crls.ts'
 import { type Database, lockRows, type Reads, Undo, writeOrUndo } from './database.ts'
 import { appendDecision } from './decisions.ts'
 import { digest } from './encoding.ts'
+import { claimNames } from './issued-names.ts'
 import { noteIssued } from './limits.ts'
 import { failOrder } from './order-endings.ts'
 
@@ -94,8 +95,8 @@ interface Key {
 
 export function createCertificateStore(database: Database): CertificateStore {
   return {
-    begin: (certificate, { now, csrSha256, decision, audit }) =>
-      writeOrUndo<'begun' | 'not-ready' | 'serial-taken'>(database, async (sql) => {
+    begin: (certificate, { now, csrSha256, decision, names = [], audit }) =>
+      writeOrUndo<'begun' | 'not-ready' | 'serial-taken' | 'names-changed'>(database, async (sql) => {
         if (certificate.orderId !== undefined) {
           const at = now.getTime()
           const { changes } = await sql.run(
@@ -114,6 +115,7 @@ export function createCertificateStore(database: Database): CertificateStore {
         } else if (certificate.accountId !== undefined) await noteUse(sql, certificate.accountId, now)
         const { changes } = await sql.run(INSERT_RESERVATION, ...reservationParams(certificate))
         if (changes === 0) throw new Undo('serial-taken')
+        if (!(await claimNames(sql, certificate, names))) throw new Undo('names-changed')
         if (decision !== undefined) await appendDecision(sql, decision)
         await appendAudit(sql, audit)
         return 'begun'

@@ -1,3 +1,4 @@
+import { identifierKey } from '../../lib/identifier.ts'
 import type { EabKeyFacts } from '../history.ts'
 import type { AccountRecord } from '../records.ts'
 import type { Ended, IssuedCertificate, KnownRevocation, RecoveryStore } from '../recovery.ts'
@@ -12,6 +13,7 @@ import { eabKeyRow } from './eab-key-rows.ts'
 import { insertEabKeys, RECKON_END } from './eab-keys.ts'
 import { digest, toMs } from './encoding.ts'
 import { readLineages } from './history.ts'
+import { claimNames } from './issued-names.ts'
 import {
   ADD_ACCOUNT,
   BEGIN,
@@ -131,6 +133,12 @@ async function putCertificate(sql: Sql, certificate: IssuedCertificate): Promise
   }
   if (certificate.orderId !== undefined)
     await sql.run(PUT_ORDER, issuedAt, serial, issuedAt, certificate.orderId, certificate.accountId ?? '')
+  if (outcome)
+    await claimNames(
+      sql,
+      certificate,
+      certificate.identifiers.map((one) => ({ name: identifierKey(one) })),
+    )
   return outcome ? 'added' : 'completed'
 }
 

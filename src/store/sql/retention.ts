@@ -30,6 +30,7 @@ const TABLES: readonly {
     ['certificates', 'issuer_id', 'serial'],
     ['crls', 'issuer_id', 'number'],
   ].map(([name = '', ...key]) => ({ name, key, start: ['', ''] })),
+  { name: 'issued_names', key: ['name', 'position'], start: ['', -1] },
   { name: 'order_authorizations', key: ['order_id', 'position'], start: ['', -1] },
   { name: 'audit_events', key: ['id'], start: [0] },
   { name: 'decisions', key: ['id'], start: [0] },
@@ -87,6 +88,11 @@ const DELETE_CERTIFICATES = `
   DELETE FROM certificates WHERE (issuer_id, serial) IN (
     SELECT issuer_id, serial FROM certificates WHERE not_after <= ? AND ${NO_MORE_NEEDED} ORDER BY not_after LIMIT ?
   ) AND ${NO_MORE_NEEDED}`
+
+const DELETE_ISSUED_NAMES = `
+  DELETE FROM issued_names WHERE (name, position) IN (
+    SELECT name, position FROM issued_names WHERE ends_at <= ? ORDER BY ends_at LIMIT ?
+  )`
 
 const DELETE_CRLS = `
   DELETE FROM crls WHERE (issuer_id, number) IN (
@@ -177,6 +183,7 @@ async function sweep(sql: Sql, policy: RetentionPolicy, { now, batch }: { now: D
   })
   await remove(DELETE_CERTIFICATES, before(policy.expiredCertificatesSeconds))
   await remove(DELETE_REPLACEMENTS, now.getTime())
+  await remove(DELETE_ISSUED_NAMES, now.getTime())
   await remove(DELETE_CRLS)
   const endedKeys = before(policy.spentEabKeysSeconds)
   if (left > 0) left -= (await sql.run(DELETE_EAB_KEYS, endedKeys, left, endedKeys)).changes

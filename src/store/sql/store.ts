@@ -13,6 +13,7 @@ import type { Database } from './database.ts'
 import { createDecisionStore } from './decisions.ts'
 import { createEabKeyStore } from './eab-keys.ts'
 import { createHistoryStore } from './history.ts'
+import { createIssuedNameStore } from './issued-names.ts'
 import { createLimitStore } from './limits.ts'
 import { createNonceStore } from './nonces.ts'
 import { createOrderStore } from './orders.ts'
@@ -56,6 +57,7 @@ export function createSqlStore(engine: Database, options: SqlStoreOptions): Stor
     authorizations: createAuthorizationStore(database),
     validationJobs: createValidationJobStore(database, log),
     certificates: createCertificateStore(database),
+    issuedNames: createIssuedNameStore(database),
     crls: createCrlStore(database),
     blockedKeys: createBlockedKeyStore(database),
     secrets: createSecretStore(database),

@@ -66,7 +66,7 @@ const HASTEN = 'UPDATE validation_jobs SET run_at = ? WHERE challenge_id = ? AND
 const TAKE = 'DELETE FROM validation_jobs WHERE challenge_id = ? AND lease_owner = ? RETURNING authorization_id'
 
 const VALIDATE = `
-  UPDATE challenges SET validated_at = ?, error = NULL
+  UPDATE challenges SET validated_at = ?, answered_from = ?, error = NULL
   WHERE id = ? AND responded_at IS NOT NULL AND ${IN_PENDING_AUTHORIZATION}`
 
 const EXTEND = 'UPDATE authorizations SET expires_at = ? WHERE id = ?'
@@ -133,12 +133,12 @@ export function createValidationJobStore(database: Database, log: Logger | undef
       }),
 
     // Whoever takes the job's row ends it, once; a result that comes later is discarded (KF-A21).
-    succeed: (challengeId, { owner, now, expiresAt, audit }) =>
+    succeed: (challengeId, { owner, now, expiresAt, answeredFrom, audit }) =>
       database.write(async (sql) => {
         lockRows(sql, 'update', AUTHORIZATION_OF, challengeId)
         const taken = await sql.get<{ authorization_id: string }>(TAKE, challengeId, owner)
         if (taken === undefined) return 'discarded'
-        const { changes } = await sql.run(VALIDATE, now.getTime(), challengeId, now.getTime())
+        const { changes } = await sql.run(VALIDATE, now.getTime(), answeredFrom ?? null, challengeId, now.getTime())
         if (changes === 0) return 'discarded'
         await sql.run(EXTEND, expiresAt.getTime(), taken.authorization_id)
         await endJobs(sql, taken.authorization_id)
