@@ -68,6 +68,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./eab-export.ts')).command,
   },
   {
+    name: 'preauthorize add',
+    summary: 'grant a name to an account or an external account key, without a challenge',
+    load: async () => (await import('./preauthorize-add.ts')).command,
+  },
+  {
+    name: 'preauthorize list',
+    summary: 'list names that need no challenge, and until when',
+    load: async () => (await import('./preauthorize-list.ts')).command,
+  },
+  {
+    name: 'preauthorize revoke',
+    summary: 'take a granted name back, with all that came of it',
+    load: async () => (await import('./preauthorize-revoke.ts')).command,
+  },
+  {
     name: 'explain',
     summary: 'tell the whole story of a refusal, an order or a certificate',
     load: async () => (await import('./explain.ts')).command,

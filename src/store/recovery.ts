@@ -11,6 +11,7 @@ export interface Ended {
   readonly authorizations: number
   readonly validationJobs: number
   readonly eabKeys: number
+  readonly nameGrants: number
 }
 
 /**

@@ -4,6 +4,7 @@ import type { DecisionRecord, DecisionStore, PolicyVersionStore } from './decisi
 import type { HistoryStore } from './history.ts'
 import type { IssuedNameStore, NameClaim } from './issued-names.ts'
 import type { IssuedNameSet, LimitStore, PauseRule } from './limit-store.ts'
+import type { NameGrantStore } from './name-grants.ts'
 import type {
   AccountRecord,
   AuditEvent,
@@ -43,6 +44,7 @@ export interface Predecessor {
 export interface Store {
   readonly accounts: AccountStore
   readonly eabKeys: EabKeyStore
+  readonly nameGrants: NameGrantStore
   readonly nonces: NonceStore
   readonly orders: OrderStore
   readonly authorizations: AuthorizationStore
@@ -173,7 +175,7 @@ export interface OrderStore {
   /**
    * Stores an order with links to its authorizations, in their order. `newAuthorizations` are created in the same
    * transaction. `stale` when an authorization to be reused is no longer usable by this account at `now` (not
-   * pending or valid, or expired); the caller then plans again. `already-replaced` when another order that is not
+   * pending or valid, or expired), or when the grant of a new one has ended; the caller then plans again. `already-replaced` when another order that is not
    * invalid replaces `replaces` (RFC 9773 §5). `account-ended` when the account is not valid any more, decided inside
    * the transaction (KF-B24).
    */
@@ -213,8 +215,11 @@ export interface ReuseKey {
 }
 
 export interface AuthorizationStore {
-  /** `account-ended` when the account is not valid any more, decided inside the transaction (KF-B24). */
-  create(authorization: AuthorizationRecord, audit: AuditEvent): Promise<'created' | 'account-ended'>
+  /**
+   * `account-ended` when the account is not valid any more, and `grant-ended` when a grant is not that the authorization
+   * came of; both decided inside the transaction (KF-B24).
+   */
+  create(authorization: AuthorizationRecord, audit: AuditEvent): Promise<'created' | 'account-ended' | 'grant-ended'>
   find(directory: string, accountId: AccountId, id: AuthorizationId): Promise<AuthorizationRecord | undefined>
   findChallenge(
     directory: string,

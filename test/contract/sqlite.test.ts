@@ -78,11 +78,12 @@ storeContract(
   { forgets: true },
 )
 
-// Counting is for metrics, listing external account keys for operators, and the oldest audit events, the oldest decisions and
+// Counting is for metrics, listing external account keys and grants for operators, and the oldest audit events, the oldest decisions and
 // superseded CRLs are few by their LIMIT or by nature; so are issuers.
 const MAY_SCAN = [
   /SELECT COUNT\(\*\)/,
-  /FROM eab_keys (WHERE directory = \? )?ORDER BY/,
+  /FROM eab_keys ORDER BY/,
+  /FROM name_grants ORDER BY/,
   /DELETE FROM (audit_events|decisions)/,
   // One row for each change of the policy.
   /FROM policy_versions/,

@@ -16,6 +16,7 @@ import { interleavingsContract } from './store/interleavings.ts'
 import { issuedNamesContract } from './store/issued-names.ts'
 import { keysAndNoncesContract } from './store/keys-and-nonces.ts'
 import { limitsContract } from './store/limits.ts'
+import { nameGrantsContract } from './store/name-grants.ts'
 import { ordersContract } from './store/orders.ts'
 import { racesContract } from './store/races.ts'
 import { recoveryContract } from './store/recovery.ts'
@@ -53,6 +54,7 @@ export function storeContract(
       nonceMarginMs: options.nonceMarginMs ?? 0,
     })
     externalKeysContract(withStore)
+    nameGrantsContract(withStore)
     ordersContract(withStore)
     authorizationsContract(withStore)
     validationJobsContract(withStore, restart)

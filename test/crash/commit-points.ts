@@ -26,6 +26,7 @@ import {
   hours,
   ISSUER_ID,
   later,
+  nameGrantRecord,
   orderRecord,
   problem,
   revokeEabKey,
@@ -102,6 +103,16 @@ export const WRITES: Readonly<Record<string, Prepare>> = {
     const key = eabKeyRecord(now)
     await store.eabKeys.create(key, audit(now))
     return () => revokeEabKey(store, key.id, now)
+  },
+  'nameGrants.add': async (store, now) => {
+    const { account } = await withAccount(store, now)
+    return () => store.nameGrants.add([nameGrantRecord(account.id, now)], [audit(now)])
+  },
+  'nameGrants.revoke': async (store, now) => {
+    const { account } = await withAccount(store, now)
+    const grant = nameGrantRecord(account.id, now)
+    await store.nameGrants.add([grant], [audit(now)])
+    return () => store.nameGrants.revoke(grant.id, { now, error: problem('taken back'), audit: audit(now) })
   },
   'nonces.spend': async (store, now) => () => store.nonces.spend(anyHex(8), later(now, SOON)),
   'orders.create': async (store, now) => {
@@ -242,6 +253,8 @@ export const OF_A_RESTORE: ReadonlySet<string> = new Set([
 ])
 
 export const READS: ReadonlySet<string> = new Set([
+  'nameGrants.findFor',
+  'nameGrants.list',
   'crls.lastNumber',
   'history.changes',
   'history.find',

@@ -75,6 +75,22 @@ test('certbot gets a wildcard and its base name by dns-01 through a manual hook 
   assert.match(shown.stdout, /DNS:wild\.test/)
 })
 
+test('certbot gets names that were granted to its external account key, a wildcard among them, without a challenge', async (t) => {
+  if (!needProgram(t, 'certbot')) return
+  const world = await openWorld(t, ['directories.default.externalAccount=required'])
+  const { keyId, macKey } = await world.createEabKey()
+  await world.grant('granted.test', keyId)
+  await world.grant('*.granted.test', keyId)
+  const binding = ['--eab-kid', keyId, '--eab-hmac-key', macKey]
+  // The hook would fail if it were run.
+  const manual = ['--manual', '--preferred-challenges', 'dns,http', '--manual-auth-hook', '/bin/false']
+  expectSuccess(
+    await certbot(world, 'certonly', ...manual, ...REGISTER, ...binding, '-d', 'granted.test', '-d', '*.granted.test'),
+    'certbot certonly',
+  )
+  assert.match(await readFile(join(world.folder, 'c/live/granted.test/cert.pem'), 'utf8'), /BEGIN CERTIFICATE/)
+})
+
 test('certbot registers with an external account key, and a second account cannot use it again', async (t) => {
   if (!needProgram(t, 'certbot')) return
   const world = await openWorld(t, ['directories.default.externalAccount=required'])

@@ -115,6 +115,20 @@ test('lego with an external account key', async (t) => {
   assert.match(await readFile(chainPath(world, 'bound.test'), 'utf8'), /BEGIN CERTIFICATE/)
 })
 
+test('lego gets names that were granted to its external account key, a wildcard among them, without a challenge', async (t) => {
+  const program = needProgram(t, 'lego')
+  if (!program) return
+  const world = await openWorld(t, ['directories.default.externalAccount=required'])
+  const { keyId, macKey } = await world.createEabKey()
+  await world.grant('granted.test', keyId)
+  await world.grant('*.granted.test', keyId)
+  // Nobody listens where validation would look.
+  const options = ['--eab', '--kid', keyId, '--hmac', macKey, '--http', '--http.port', '127.0.0.1:0']
+  const names = ['-d', 'granted.test', '-d', '*.granted.test']
+  expectSuccess(await lego(world, program, [...options, ...names], 'run'), 'lego run')
+  assert.match(await readFile(chainPath(world, 'granted.test'), 'utf8'), /BEGIN CERTIFICATE/)
+})
+
 test('lego passes while half of its nonces is refused and validations are delayed (chaos)', async (t) => {
   const program = needProgram(t, 'lego')
   if (!program) return

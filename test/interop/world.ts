@@ -29,6 +29,8 @@ export interface World {
   crlListing(serialHex: string): Promise<string>
   /** A fresh external account key, made by the operator's command. */
   createEabKey(): Promise<{ keyId: string; macKey: string }>
+  /** Grants a name to the accounts of a key, by the operator's command. */
+  grant(name: string, keyId: string): Promise<void>
 }
 
 /** Starts a world and sees to its end with the test. `set` adds `--set` options of the server. */
@@ -93,6 +95,11 @@ export async function openWorld(t: TestContext, set: readonly string[] = []): Pr
       const [, keyId = '', macKey = ''] = /Key id: +(\S+)\nMAC key: +(\S+)/.exec(made.stdout) ?? []
       if (keyId === '') throw new Error(`eab create said ${made.stdout}${made.stderr}`)
       return { keyId, macKey }
+    },
+    async grant(name, keyId) {
+      const flags = ['--key', keyId, '--owner', 'ops', '--expires', '1h']
+      const made = await runChancery(['preauthorize', 'add', name, ...flags], { home: chancery.home })
+      if (made.code !== 0) throw new Error(`preauthorize add said ${made.stdout}${made.stderr}`)
     },
   }
 }

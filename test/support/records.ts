@@ -11,6 +11,7 @@ import type {
   CertificateRecord,
   ChallengeType,
   EabKeyRecord,
+  NameGrantRecord,
   OrderRecord,
   ProfileSnapshot,
   StoredProblem,
@@ -180,6 +181,24 @@ export function decisionRecord(at: Date, fields: Partial<DecisionRecord> = {}): 
       version: '0123456789abcdef',
       nearMisses: [{ rule: 'team-b', name: 'dns:www.corp.test', misses: ['the rule is for others'] }],
     },
+    ...fields,
+  }
+}
+
+export function nameGrantRecord(
+  holder: NameGrantRecord['holder'],
+  now: Date,
+  fields: Partial<NameGrantRecord> = {},
+): NameGrantRecord {
+  return {
+    id: newId(repeatableRandom, 'name-grant', now),
+    holder,
+    identifier: dnsName('a.test'),
+    wildcard: false,
+    owner: 'Ann',
+    note: 'until the move',
+    createdAt: now,
+    expiresAt: later(now, hours(1)),
     ...fields,
   }
 }

@@ -91,13 +91,16 @@ function challengeResponse(
   context: { readonly request: AuthenticatedRequest; readonly services: AcmeServices; readonly now: Date },
 ): AcmeResponse {
   const { urls } = context.request.directory
-  const proof = authorizationStatus(found.authorization, context.now)
+  const { authorization } = found
+  const proof = authorizationStatus(authorization, context.now)
+  // As in the authorization, whose name needed no challenge.
+  const challenge = authorization.proof ? { ...found.challenge, validatedAt: authorization.proof.at } : found.challenge
   return {
     status: 200,
-    links: [{ url: urls.authorization(found.authorization.id), rel: 'up' }],
-    ...(challengeStatus(found.challenge, proof) === 'processing' && {
+    links: [{ url: urls.authorization(authorization.id), rel: 'up' }],
+    ...(challengeStatus(challenge, proof) === 'processing' && {
       retryAfterSeconds: pollSeconds('validation', context.services),
     }),
-    body: renderChallenge(found.challenge, { authorization: proof, urls }),
+    body: renderChallenge(challenge, { authorization: proof, urls }),
   }
 }

@@ -37,7 +37,7 @@ export const newAuthz: Endpoint = async (request, services) => {
   const now = services.clock.now()
   const plan = await planAuthorizations(
     [identifier],
-    { directory, profile, accountId: account.id, now, methods: grant?.methods },
+    { directory, profile, account, now, methods: grant?.methods },
     services,
   )
   const [created] = plan.created
@@ -52,9 +52,14 @@ export const newAuthz: Endpoint = async (request, services) => {
       requestId: request.requestId,
       directory: directory.name,
       accountId: account.id,
-      data: { authorizationId: created.id, identifier: `${identifier.type}:${identifier.value}` },
+      data: {
+        authorizationId: created.id,
+        identifier: `${identifier.type}:${identifier.value}`,
+        ...(created.proof?.grantId && { nameGrants: [created.proof.grantId] }),
+      },
     })
     if (outcome === 'account-ended') throw await endedMeanwhile(account, services)
+    if (outcome === 'grant-ended') throw grantEnded()
   }
   request.log.info('authorization.created', { authorizationId: found.id, reused: created === undefined })
   return {
@@ -62,4 +67,11 @@ export const newAuthz: Endpoint = async (request, services) => {
     status: 201,
     location: directory.urls.authorization(found.id),
   }
+}
+
+function grantEnded(): AcmeError {
+  return new AcmeError('serverInternal', 'What is granted to the account is changing; send the same request again', {
+    status: 503,
+    retryAfterSeconds: 1,
+  })
 }

@@ -84,7 +84,7 @@ async function placeOrder(
   for (let left = PLANS; left > 0; left--) {
     const plan = await planAuthorizations(
       identifiers,
-      { directory: request.directory, profile, accountId: account.id, now, methods: placing.methods },
+      { directory: request.directory, profile, account, now, methods: placing.methods },
       services,
     )
     const order = draftOrder(placing, plan, services)
@@ -105,6 +105,7 @@ async function placeOrder(
           profile: order.profile.name,
           authorizationIds: plan.authorizations.map(({ id }) => id),
           ...(order.replaces !== undefined && { replaces: order.replaces }),
+          ...preAuthorized(plan),
         },
       },
     })
@@ -128,6 +129,12 @@ async function placeOrder(
     status: 503,
     retryAfterSeconds: 1,
   })
+}
+
+/** The grants by which names of the order need no challenge. */
+function preAuthorized({ authorizations }: AuthorizationPlan): { nameGrants?: string[] } {
+  const nameGrants = authorizations.flatMap(({ proof }) => proof?.grantId ?? [])
+  return nameGrants.length === 0 ? {} : { nameGrants }
 }
 
 function draftOrder(placing: Placing, plan: AuthorizationPlan, services: AcmeServices): OrderRecord {

@@ -18,11 +18,19 @@ export function renderAuthorization(
     identifier: { type: authorization.identifier.type, value: authorization.identifier.value },
     status,
     expires: renderInstant(authorization.expiresAt),
-    challenges: shownChallenges(authorization.challenges, status).map((challenge) =>
+    challenges: shownChallenges(asProved(authorization), status).map((challenge) =>
       renderChallenge(challenge, { authorization: status, urls: context.urls }),
     ),
     ...(authorization.wildcard && { wildcard: true }),
   }
+}
+
+/**
+ * Of a name that needed no challenge, the first of its challenges as if it were done: none was (RFC 8555 §7.1.4), but
+ * clients look for one of their kind that is `valid`, and take its absence for an error where the name is a wildcard.
+ */
+function asProved({ challenges, proof }: AuthorizationRecord): readonly ChallengeRecord[] {
+  return proof === undefined ? challenges : challenges.slice(0, 1).map((one) => ({ ...one, validatedAt: proof.at }))
 }
 
 /**

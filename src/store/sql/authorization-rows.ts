@@ -5,7 +5,7 @@ import type { Sql, SqlValue } from './database.ts'
 import { fromJson, type Mutable, toDate } from './encoding.ts'
 import { insertRows } from './insert-rows.ts'
 
-/** One challenge with its authorization, as AUTHORIZATION_COLUMNS selects it. */
+/** One challenge with its authorization, or an authorization without any, as AUTHORIZATION_COLUMNS selects it. */
 export interface AuthorizationRow {
   readonly id: string
   readonly directory: string
@@ -21,7 +21,8 @@ export interface AuthorizationRow {
   readonly proved_at: number | null
   readonly proved_by: DirectProof['method'] | null
   readonly grant_id: string | null
-  readonly challenge_id: string
+  /** NULL where there is no challenge; then the rest of it is NULL too. */
+  readonly challenge_id: string | null
   readonly type: ChallengeType
   readonly token: string
   readonly responded_at: number | null
@@ -69,8 +70,8 @@ const INSERT_CHALLENGE = `
     failed_at, error)`
 
 export async function insertAuthorizations(sql: Sql, authorizations: readonly AuthorizationRecord[]): Promise<void> {
-  if (authorizations.some(({ challenges }) => challenges.length === 0)) {
-    throw new Error('an authorization needs at least one challenge')
+  if (authorizations.some(({ challenges, proof }) => challenges.length === 0 && proof === undefined)) {
+    throw new Error('an authorization needs at least one challenge, or a proof that is none')
   }
   await insertRows(sql, INSERT_AUTHORIZATION, authorizations.map(authorizationParams))
   await insertRows(
@@ -127,7 +128,7 @@ export function toAuthorizations(rows: readonly AuthorizationRow[]): Authorizati
       authorizations.push(toAuthorization(row, challenges))
       last = row.id
     }
-    challenges.push(toChallenge(row))
+    if (row.challenge_id !== null) challenges.push(toChallenge(row, row.challenge_id))
   }
   return authorizations
 }
@@ -163,9 +164,9 @@ function toAuthorization(row: AuthorizationRow, challenges: ChallengeRecord[]): 
   return authorization
 }
 
-function toChallenge(row: AuthorizationRow): ChallengeRecord {
+function toChallenge(row: AuthorizationRow, id: string): ChallengeRecord {
   const challenge: Mutable<ChallengeRecord> = {
-    id: row.challenge_id as ChallengeId,
+    id: id as ChallengeId,
     authorizationId: row.id as AuthorizationId,
     type: row.type,
     token: row.token,
@@ -176,7 +177,7 @@ function toChallenge(row: AuthorizationRow): ChallengeRecord {
   if (row.answered_from !== null) challenge.answeredFrom = row.answered_from
   if (row.failed_at !== null) challenge.failedAt = toDate(row.failed_at)
   if (row.error !== null) {
-    const place = { table: 'challenges', id: row.challenge_id, column: 'error' }
+    const place = { table: 'challenges', id, column: 'error' }
     challenge.error = fromJson<StoredProblem>(row.error, place)
   }
   return challenge

@@ -15,11 +15,12 @@ import {
   toAuthorizations,
 } from './authorization-rows.ts'
 import { type Database, lockRows, type Reads, type Sql } from './database.ts'
+import { holdGrants } from './name-grants.ts'
 import { failOrdersOfAuthorization } from './order-endings.ts'
 
 const FIND = `
   SELECT ${AUTHORIZATION_COLUMNS}
-  FROM authorizations a JOIN challenges c ON c.authorization_id = a.id
+  FROM authorizations a LEFT JOIN challenges c ON c.authorization_id = a.id
   WHERE a.id = ? AND a.account_id = ? AND a.directory = ?
   ORDER BY c.position`
 
@@ -39,7 +40,7 @@ const SAME_KEY = `
 // The newest valid one, else the newest pending one that nobody tried.
 const FIND_REUSABLE = `
   SELECT ${AUTHORIZATION_COLUMNS}
-  FROM authorizations a JOIN challenges c ON c.authorization_id = a.id
+  FROM authorizations a LEFT JOIN challenges c ON c.authorization_id = a.id
   WHERE a.id = COALESCE(
     (SELECT a.id FROM authorizations a WHERE ${SAME_KEY} AND ${HAS_VALIDATED}
       ORDER BY a.expires_at DESC, a.id DESC LIMIT 1),
@@ -52,7 +53,7 @@ const FIND_REUSABLE = `
 
 const FIND_VALID = `
   SELECT ${AUTHORIZATION_COLUMNS}
-  FROM authorizations a JOIN challenges c ON c.authorization_id = a.id
+  FROM authorizations a LEFT JOIN challenges c ON c.authorization_id = a.id
   WHERE a.account_id = ? AND a.identifier_value = ? AND a.identifier_type = ? AND a.wildcard = ? AND a.directory = ?
     AND ${LIVE} AND ${HAS_VALIDATED}
   ORDER BY a.expires_at DESC, a.id, c.position`
@@ -76,6 +77,7 @@ export function createAuthorizationStore(database: Database): AuthorizationStore
   return {
     create: (authorization, audit) =>
       database.write(async (sql) => {
+        if (!(await holdGrants(sql, [authorization], audit.at))) return 'grant-ended'
         lockRows(sql, 'share', THE_ACCOUNT, authorization.accountId)
         const { accountId, directory } = authorization
         if ((await sql.get(VALID_ACCOUNT, accountId, directory, audit.at.getTime())) === undefined)

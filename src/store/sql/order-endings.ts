@@ -14,6 +14,13 @@ const FAIL_ORDERS_OF_AUTHORIZATION = `
   UPDATE orders SET failed_at = ?, error = ?, ends_at = ?
   WHERE id IN (SELECT order_id FROM order_authorizations WHERE authorization_id = ?) AND ${UNFINISHED}`
 
+const FAIL_ORDERS_OF_GRANT = `
+  UPDATE orders SET failed_at = ?, error = ?, ends_at = ?
+  WHERE id IN (
+    SELECT held.order_id FROM authorizations a JOIN order_authorizations held ON held.authorization_id = a.id
+    WHERE a.grant_id = ?
+  ) AND ${UNFINISHED}`
+
 const FAIL_ORDER = `
   UPDATE orders SET failed_at = ?, error = ?, ends_at = ?
   WHERE id = ? AND failed_at IS NULL AND certificate_serial IS NULL`
@@ -34,6 +41,15 @@ export async function failOrdersOfAuthorization(
 ): Promise<void> {
   const at = now.getTime()
   await sql.run(FAIL_ORDERS_OF_AUTHORIZATION, at, JSON.stringify(error), at, authorizationId, at)
+}
+
+export async function failOrdersOfGrant(
+  sql: Sql,
+  grantId: string,
+  { now, error }: { now: Date; error: StoredProblem },
+): Promise<void> {
+  const at = now.getTime()
+  await sql.run(FAIL_ORDERS_OF_GRANT, at, JSON.stringify(error), at, grantId, at)
 }
 
 /** Fails an order without a certificate, processing or not; false when there was nothing to fail. */

@@ -22,6 +22,7 @@ import {
 import { type Database, lockRows, type Sql, type SqlValue, Undo, writeOrUndo } from './database.ts'
 import { fromJson, listFromJson, type Mutable, toDate, toJson, toMs } from './encoding.ts'
 import { insertRows } from './insert-rows.ts'
+import { holdGrants } from './name-grants.ts'
 import { failOrder } from './order-endings.ts'
 import { claimReplacement } from './replacements.ts'
 
@@ -43,7 +44,7 @@ type OrderRow = {
   readonly order_failed_at: number | null
   readonly order_error: string | null
   readonly replaces: string | null
-} & (AuthorizationRow | { readonly challenge_id: null })
+} & (AuthorizationRow | { readonly id: null })
 
 const COLUMNS = `
   id, directory, account_id, identifiers, profile, not_before, not_after, created_at, expires_at, processing_at,
@@ -107,6 +108,7 @@ export function createOrderStore(database: Database): OrderStore {
         if (order.identifiers.length === 0 || authorizationIds.length !== order.identifiers.length) {
           throw new Error(`order ${order.id} must name identifiers, and link one authorization for each`)
         }
+        if (!(await holdGrants(sql, newAuthorizations, now))) throw new Undo('stale')
         // Changed before it is locked with others: two that share a row and then want to change it wait for each other.
         await noteUse(sql, order.accountId, now)
         lockRows(sql, 'share', THE_ACCOUNT, order.accountId)
@@ -208,12 +210,12 @@ function checkProves(order: OrderRecord, identifier: Identifier, proof: Proof): 
 function toOrderWithAuthorizations(rows: readonly OrderRow[]): OrderWithAuthorizations | undefined {
   const [first] = rows
   if (first === undefined) return undefined
-  return { order: toOrder(first), authorizations: toAuthorizations(rows.filter(hasChallenge)) }
+  return { order: toOrder(first), authorizations: toAuthorizations(rows.filter(hasAuthorization)) }
 }
 
 /** Without any authorization, an order is one row whose other half is empty. */
-function hasChallenge(row: OrderRow): row is OrderRow & AuthorizationRow {
-  return row.challenge_id !== null
+function hasAuthorization(row: OrderRow): row is OrderRow & AuthorizationRow {
+  return row.id !== null
 }
 
 /** Where the next page begins: after the instant and id of the last order of this one. */

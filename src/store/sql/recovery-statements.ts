@@ -62,6 +62,10 @@ export const END_EAB_KEYS = `/* restore */
   UPDATE eab_keys SET revoked_at = ?, ends_at = CASE WHEN uses = 0 THEN ? ELSE ends_at END
   WHERE (max_uses IS NULL OR uses < max_uses) AND revoked_at IS NULL AND expires_at > ?`
 
+// One that was revoked in the lost time must not come alive again.
+export const END_NAME_GRANTS = `/* restore */
+  UPDATE name_grants SET revoked_at = ?, ends_at = ? WHERE revoked_at IS NULL AND expires_at > ?`
+
 export const FORGET_SECRET = 'DELETE FROM secrets WHERE name = ?'
 
 // They are of the key that is forgotten as well, and nothing would ask for them.

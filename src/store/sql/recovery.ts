@@ -23,6 +23,7 @@ import {
   END_AUTHORIZATIONS,
   END_EAB_KEYS,
   END_JOBS,
+  END_NAME_GRANTS,
   END_ORDERS,
   FIND_HOLDER,
   FINISH,
@@ -90,6 +91,7 @@ export function createRecoveryStore(database: Database): RecoveryStore {
           reservations: (await sql.run(END_ABANDONED, at)).changes,
           orders: (await sql.run(END_ORDERS, at, JSON.stringify(error), at, at)).changes,
           authorizations: (await sql.run(END_AUTHORIZATIONS, at, at)).changes,
+          nameGrants: (await sql.run(END_NAME_GRANTS, at, at, at)).changes,
           eabKeys: voidEabKeys ? (await sql.run(END_EAB_KEYS, at, at, at)).changes : 0,
         }
         for (const name of voidSecrets) await sql.run(FORGET_SECRET, name)

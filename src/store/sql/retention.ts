@@ -12,6 +12,7 @@ const TABLES: readonly {
   ...[
     ['accounts', 'id'],
     ['eab_keys', 'id'],
+    ['name_grants', 'id'],
     ['nonces', 'id'],
     ['orders', 'id'],
     ['authorizations', 'id'],
@@ -105,6 +106,10 @@ const DELETE_EAB_KEYS = `
   DELETE FROM eab_keys WHERE id IN (SELECT id FROM eab_keys WHERE ends_at <= ? ORDER BY ends_at LIMIT ?)
     AND ends_at <= ?`
 
+// Authorizations that came of a grant ended before it, or with it.
+const DELETE_GRANTS = `
+  DELETE FROM name_grants WHERE id IN (SELECT id FROM name_grants WHERE ends_at <= ? ORDER BY ends_at LIMIT ?)`
+
 // A key ends once no account depends on it any more.
 const DELETE_ACCOUNTS = `
   DELETE FROM accounts WHERE id IN (
@@ -187,6 +192,7 @@ async function sweep(sql: Sql, policy: RetentionPolicy, { now, batch }: { now: D
   await remove(DELETE_CRLS)
   const endedKeys = before(policy.spentEabKeysSeconds)
   if (left > 0) left -= (await sql.run(DELETE_EAB_KEYS, endedKeys, left, endedKeys)).changes
+  await remove(DELETE_GRANTS, endedKeys)
   if (left > 0) left -= await removeAccounts(sql, before(policy.unusedAccountsSeconds), left)
   for (const [statement, seconds] of [
     [DELETE_EVENTS, policy.auditSeconds],

@@ -15,6 +15,7 @@ import { createEabKeyStore } from './eab-keys.ts'
 import { createHistoryStore } from './history.ts'
 import { createIssuedNameStore } from './issued-names.ts'
 import { createLimitStore } from './limits.ts'
+import { createNameGrantStore } from './name-grants.ts'
 import { createNonceStore } from './nonces.ts'
 import { createOrderStore } from './orders.ts'
 import { createPolicyVersionStore } from './policy-versions.ts'
@@ -52,6 +53,7 @@ export function createSqlStore(engine: Database, options: SqlStoreOptions): Stor
   return {
     accounts: createAccountStore(database),
     eabKeys: createEabKeyStore(database),
+    nameGrants: createNameGrantStore(database),
     nonces,
     orders: createOrderStore(database),
     authorizations: createAuthorizationStore(database),

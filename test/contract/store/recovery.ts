@@ -147,7 +147,14 @@ export function recoveryContract(withStore: WithStore): void {
 
         await store.recovery.begin('next', now)
         const ended = await finish(store, now)
-        assert.deepEqual(ended, { orders: 4, reservations: 1, authorizations: 5, validationJobs: 1, eabKeys: 0 })
+        assert.deepEqual(ended, {
+          orders: 4,
+          reservations: 1,
+          authorizations: 5,
+          validationJobs: 1,
+          eabKeys: 0,
+          nameGrants: 0,
+        })
         for (const { order } of [pending, answered, ready, processing]) {
           const found = await store.orders.get(order.id)
           assert.equal(found?.order.error?.detail, 'restored')
