@@ -1,11 +1,14 @@
+import { accountStatus } from '../acme/state/account.ts'
 import type { ResolvedConfig } from '../config/read.ts'
 import { requesterOf } from '../enrollment/requester.ts'
 import { type PolicyInUse, readPolicyInUse } from '../explain/policy-in-use.ts'
 import { decisionLines } from '../explain/story-text.ts'
 import { parseId } from '../lib/ids.ts'
 import { printable, printableJson } from '../lib/printable.ts'
+import type { Policy, PolicyRequest, Requester } from '../policy/decision.ts'
 import { decideExample } from '../policy/language/policy-tests.ts'
 import { type PolicyTest, policyFileSchema } from '../policy/language/schema.ts'
+import { isStopped } from '../store/eab-key.ts'
 import { type Command, type CommandContext, CommandError, UsageError } from './command.ts'
 import { findAccount } from './policy-effective.ts'
 import { withStoreOnly } from './store-access.ts'
@@ -42,37 +45,32 @@ export const command: Command = {
     const account = context.text('account')
     const isReal =
       account !== undefined && parseId('account', account.slice(account.lastIndexOf('/') + 1)) !== undefined
-    if (!isReal) return tryRequest(context, await context.config(), account === undefined ? {} : { account })
+    if (!isReal) return tryRequest(context, await context.config(), { who: account === undefined ? {} : { account } })
     for (const flag of ['directory', 'external-key', 'group', 'attribute'])
       if (context.on(flag)) throw new UsageError(`--${flag} is known of account ${account}; leave one of the two out`)
     return withStoreOnly(context, async ({ config, store }) => {
       const record = await findAccount(store, config, account)
-      if (record.deactivatedAt ?? record.revokedAt)
-        throw new CommandError(`account ${record.id} has ended; it gets nothing`)
-      return tryRequest(context, config, factsOf(requesterOf(record)))
+      if (accountStatus(record) !== 'valid' || isStopped(record, context.clock.now()))
+        throw new CommandError(`account ${record.id} has ended or is stopped; it gets nothing`)
+      const { directory, id } = record
+      return tryRequest(context, config, { who: { directory, account: id }, requester: requesterOf(record) })
     })
   },
 }
 
-/** A real account as examples describe one. */
-function factsOf(requester: ReturnType<typeof requesterOf>): Partial<Example> {
-  if (requester.kind !== 'account') return {}
-  const { directory, accountId, externalKey: key } = requester
-  return {
-    directory,
-    account: accountId,
-    ...(key && { externalKey: key.id, attributes: { ...key.attributes } }),
-    ...(key && key.groups.length > 0 && { groups: [...key.groups] }),
-  }
-}
-
-async function tryRequest(context: CommandContext, config: ResolvedConfig, who: Partial<Example>): Promise<number> {
+/** @param asking.requester a real account, with everything that is known of it; absent: made up as the flags say */
+async function tryRequest(
+  context: CommandContext,
+  config: ResolvedConfig,
+  asking: { readonly who: Partial<Example>; readonly requester?: Requester },
+): Promise<number> {
+  const { who, requester } = asking
   const file = context.text('file')
   const now = context.clock.now()
   const inUse = await readPolicyInUse(config, { file: file && context.path(file), now })
   const directory = who.directory ?? context.text('directory') ?? 'default'
   const example = readExample(context, { ...who, directory, profile: profileOf(context, config, directory) })
-  const { decision, request } = await decide(inUse, example, now)
+  const { decision, request } = await decide(inUse, example, { now, requester })
   if (context.on('json')) context.out(printableJson({ policy: inUse.name, request, decision }))
   else for (const line of decisionLines({ request, decision })) context.out(printable(line))
   return decision.outcome === 'allow' ? 0 : 1
@@ -85,11 +83,19 @@ function profileOf(context: CommandContext, config: ResolvedConfig, directory: s
   return context.text('profile') ?? settings.profile
 }
 
-async function decide(inUse: PolicyInUse, example: Example, now: Date): ReturnType<typeof decideExample> {
+async function decide(
+  inUse: PolicyInUse,
+  example: Example,
+  { now, requester }: { readonly now: Date; readonly requester: Requester | undefined },
+): ReturnType<typeof decideExample> {
   const policy = inUse.of(example.directory)
   if (policy === undefined) throw new UsageError(`there is no directory ${example.directory}`)
+  const real = (request: PolicyRequest): PolicyRequest =>
+    requester === undefined ? request : { ...request, requester }
+  const asked: Policy = { decide: (request) => policy.decide(real(request)) }
   try {
-    return await decideExample(example, policy, { profiles: inUse.profiles, now })
+    const { decision, request } = await decideExample(example, asked, { profiles: inUse.profiles, now })
+    return { decision, request: real(request) }
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error))
   }

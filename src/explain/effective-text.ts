@@ -14,9 +14,14 @@ export function effectiveText(effective: Effective): string[] {
       ['made with', key?.id],
       ['attributes', attributes.join(', ')],
       ['groups', key?.groups.join(', ')],
+      ['only rules', key?.scope?.join(', ')],
       ['challenges', effective.challenges.join(', ')],
     ]),
-    ...(configured === undefined ? rulesText(allow, deny) : configuredText(configured)),
+    ...(configured === undefined
+      ? rulesText(allow, deny)
+      : key?.scope === undefined
+        ? configuredText(configured)
+        : ['Its external account key is for certain rules of a policy file, and there is none: it may hold nothing.']),
   ]
 }
 

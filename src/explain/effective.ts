@@ -2,6 +2,7 @@ import type { ResolvedConfig } from '../config/read.ts'
 import type { Requester } from '../policy/decision.ts'
 import type { RuleSource } from '../policy/language/schema.ts'
 import { compileSelector, fitsSelector, requesterTokens } from '../policy/language/selector.ts'
+import { isInScope } from '../policy/rules/key-scope.ts'
 import type { AccountRecord } from '../store/records.ts'
 import type { PolicyInUse } from './policy-in-use.ts'
 
@@ -25,7 +26,6 @@ export function effectiveOf(
   { config, policy, now }: { readonly config: ResolvedConfig; readonly policy: PolicyInUse; readonly now: Date },
 ): Effective {
   const tokens = requesterTokens(requester)
-  const scope = account.externalKey?.scope
   const rules = (policy.loaded?.file.rules ?? []).filter((rule) =>
     fitsSelector(compileSelector(rule.for ?? {}), tokens),
   )
@@ -43,7 +43,7 @@ export function effectiveOf(
       ({ effect, expires, name: rule }) =>
         effect === 'allow' &&
         (expires === undefined || now.getTime() < Date.parse(expires)) &&
-        (scope === undefined || scope.includes(rule)),
+        isInScope(requester, rule),
     ),
     deny: rules.filter(({ effect }) => effect === 'deny'),
     ...(configured && name !== undefined && { configured: { name, ...configured } }),

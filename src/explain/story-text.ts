@@ -73,6 +73,7 @@ export function decisionLines({ request, decision, reference, policy }: ToldDeci
             .join(', '),
       ],
       ['groups', key?.groups.join(', ')],
+      ['only rules', key?.scope?.join(', ')],
       ['names', request.names.map(nameText).join(', ')],
       ['profile', request.profile],
       ['key', request.key && `${request.key.algorithm} of ${request.key.bits} bits, SHA-256 ${request.key.spkiSha256}`],

@@ -3,9 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import type { EabKeyRecord } from '../../src/store/records.ts'
 import { type Journey, startJourney } from '../support/acme-journey.ts'
 import type { AcmeTestClient } from '../support/acme-test-client.ts'
 import { runCommand } from '../support/cli.ts'
+import { FakeClock } from '../support/fake-clock.ts'
 import { accountRecord, auditEvent, eabKeyRecord } from '../support/records.ts'
 
 const IN_FORCE = `version: 1
@@ -124,15 +126,20 @@ test('policy try says what of a made-up request cannot be', async () => {
   assert.match(unknown.err, /there is no account/)
 })
 
-test('a real account is tried with the groups of its external account key, and has what effective says', async () => {
-  const { store } = journey.chancery
+/** The URL of an account whose external account key has these facts. */
+async function boundAccount(facts: Partial<EabKeyRecord>): Promise<string> {
+  const { store, urls } = journey.chancery
   const now = new Date()
-  const key = eabKeyRecord(now, { groups: ['b'], attributes: { site: 'x' } })
+  const key = eabKeyRecord(now, facts)
   await store.eabKeys.create(key, auditEvent(now, 'eab-key.created'))
   const record = accountRecord(now, { eabKeyId: key.id })
   const made = await store.accounts.create(record, { now, eab: key.id, audit: auditEvent(now, 'account.created') })
   assert.equal(made.outcome, 'created')
-  const account = `${journey.chancery.urls.base}/acme/default/account/${record.id}`
+  return `${urls.base}/acme/default/account/${record.id}`
+}
+
+test('a real account is tried with the groups of its external account key, and has what effective says', async () => {
+  const account = await boundAccount({ groups: ['b'], attributes: { site: 'x' } })
   assert.equal((await policy('try', '--account', account, '--dns', 'x.b.test')).code, 0)
   const effective = await policy('effective', account)
   assert.equal(effective.code, 0, effective.err)
@@ -149,6 +156,22 @@ test('a real account is tried with the groups of its external account key, and h
     json.allow.map(({ name }: { name: string }) => name),
     ['everybody', 'team-b'],
   )
+})
+
+test('an account whose key is for certain rules has no others, and one that is stopped has none', async () => {
+  const scoped = await boundAccount({ groups: ['b'], scope: ['everybody'] })
+  const effective = await policy('effective', scoped)
+  assert.match(effective.out, /^ {2}only rules +everybody$/m)
+  assert.doesNotMatch(effective.out, /team-b/)
+  const tried = JSON.parse((await policy('try', '--account', scoped, '--dns', 'a.corp.test', '--json')).out)
+  assert.deepEqual(tried.request.requester.externalKey.scope, ['everybody'])
+
+  const stopped = await boundAccount({ groups: ['b'], accountsEndAt: new Date(Date.now() + 30_000) })
+  const later = { home, cwd: home, clock: new FakeClock(new Date(Date.now() + 60_000).toISOString()) }
+  const refused = await runCommand(['policy', 'try', '--account', stopped, '--dns', 'x.b.test'], later)
+  assert.equal(refused.code, 1)
+  assert.match(refused.err, /has ended or is stopped; it gets nothing/)
+  assert.match((await runCommand(['policy', 'effective', stopped], later)).out, /^Account .*: ENDED 20/)
 })
 
 test('policy replay says what a changed file would have refused, shortened and allowed, and nothing of what stays', async () => {
