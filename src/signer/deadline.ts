@@ -5,7 +5,7 @@ import { SignerError } from './signer.ts'
 /** Longer than any key of ours needs; a device that has not answered by then is taken for one that is away. */
 export const SIGN_DEADLINE_MS = 10_000
 
-const LATE: unique symbol = Symbol('late')
+const TOO_LATE: unique symbol = Symbol('too late')
 /** A reason given costs nothing; without one, each abort makes an error with a stack. */
 const DONE = Symbol('done')
 
@@ -23,10 +23,10 @@ export function withDeadline(key: SigningKey, clock: Clock, deadlineMs: number =
       const answered = new AbortController()
       const work = key.sign(message)
       work.catch(() => undefined)
-      const late = clock.sleep(deadlineMs, answered.signal).then((): typeof LATE => LATE)
+      const late = clock.sleep(deadlineMs, answered.signal).then((): typeof TOO_LATE => TOO_LATE)
       try {
-        const signature = await Promise.race([work, late])
-        if (signature !== LATE) return signature
+        const outcome = await Promise.race([work, late])
+        if (outcome !== TOO_LATE) return outcome
         throw new SignerError('UNAVAILABLE', `the key did not sign within ${deadlineMs / 1000} s`)
       } finally {
         answered.abort(DONE)

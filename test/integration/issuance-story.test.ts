@@ -152,6 +152,9 @@ test('KF-C09 policy judges the names that stand in the bytes, at issuance, with 
       key: { algorithm: 'P-256', bits: 256, spkiSha256: request.publicKey.sha256 },
       lifetimeSeconds: 86_400,
       extendedKeyUsages: ['serverAuth'],
+      subject: [],
+      certificatePolicies: [],
+      mustStaple: false,
       at: world.clock.now(),
     },
   ])
