@@ -8,20 +8,27 @@ import { startProfiler } from './profile.ts'
 import { addUp, ROOMS, type Room, timeOfRooms } from './rooms.ts'
 import { type CpuTime, cpuByThreadName, cpuTime, peakMiB } from './server-process.ts'
 
-const USAGE = `usage: npm run bench -- [--orders N] [--concurrency N[,N…]] [--accounts N] [--no-breakdown] [--profile FILE] [--set path.to.key=value …]
+const USAGE = `usage: npm run bench -- [--orders N] [--concurrency N[,N…]] [--warm-up N] [--accounts N] [--no-breakdown]
+                       [--profile FILE] [--set path.to.key=value …]
 
 Starts a server on a new state folder and takes it through complete http-01 issuances over TLS with durable commits, one
-identifier each. Prints one line of JSON for each concurrency, beside what this machine's cryptography costs: one P-256
-verification for each signed request that was really made, one for the CSR, one signature, as \`openssl speed\` has them.
+identifier each. The first line is that of a new process; then come so many orders that are not measured (--warm-up), in which
+the runtime compiles what is used often, and then the lines of a process as it is for the rest of its life. Each stands beside
+what this machine's cryptography costs: one P-256 verification for each signed request that was really made, one for the
+CSR, one signature, as \`openssl speed\` has them before and after the run.
 A last line says where the server's CPU went: the last run is repeated under a sampling profiler, which itself costs a
 little, and the parts add up to what the repeated run took. With --profile it is kept in a file for a profile viewer.
 CPU and memory are of the server's process alone and are read from /proc, so they are null elsewhere than on Linux.
 `
 
+/** Some three hundred functions are compiled for good only after thousands of orders. */
+const WARM_UP_CONCURRENCY = 32
+
 const { values } = parseArgs({
   options: {
     orders: { type: 'string', default: '500' },
     concurrency: { type: 'string', default: '16,128' },
+    'warm-up': { type: 'string', default: '4000' },
     accounts: { type: 'string', default: '4' },
     breakdown: { type: 'boolean', default: true },
     profile: { type: 'string' },
@@ -53,18 +60,24 @@ async function main(): Promise<void> {
   try {
     const concurrencies = values.concurrency.split(',').map(Number)
     let firstAddress = 0
-    const run = async (concurrency: number): Promise<Measured> => {
-      const measured = await measure(server, responder, { concurrency, firstAddress })
-      firstAddress += Number(values.orders)
+    const run = async (concurrency: number, orders = Number(values.orders)): Promise<Measured> => {
+      const measured = await measure(server, responder, { concurrency, orders, firstAddress })
+      firstAddress += orders
       if (measured.result.failed > 0) process.exitCode = 1
       return measured
     }
-    for (const concurrency of concurrencies) {
+    const runAndPrint = async (state: 'fresh' | 'warm', concurrency: number): Promise<void> => {
       // A shared machine is not of one speed, so the floor is that of the moments before and after.
       const before = await measureFloor()
       const measured = await run(concurrency)
-      print(report(concurrency, measured, meanFloor(before, await measureFloor()), server.pid))
+      print(report(state, concurrency, measured, meanFloor(before, await measureFloor()), server.pid))
     }
+    const warmUp = Number(values['warm-up'])
+    if (warmUp > 0) {
+      await runAndPrint('fresh', concurrencies[0] ?? 16)
+      await run(WARM_UP_CONCURRENCY, warmUp)
+    }
+    for (const concurrency of concurrencies) await runAndPrint(warmUp > 0 ? 'warm' : 'fresh', concurrency)
     const last = concurrencies.at(-1)
     if (values.breakdown && last !== undefined) {
       const profiler = await startProfiler(server.pid, server.stderr)
@@ -83,7 +96,7 @@ async function main(): Promise<void> {
 async function measure(
   server: SpawnedChancery,
   responder: Responder,
-  { concurrency, firstAddress }: { concurrency: number; firstAddress: number },
+  { concurrency, orders, firstAddress }: { concurrency: number; orders: number; firstAddress: number },
 ): Promise<Measured> {
   const before = await scrape(server.urls.admin)
   const cpuBefore = cpuTime(server.pid)
@@ -91,7 +104,7 @@ async function measure(
   const result = await runLoad({
     directoryUrl: server.urls.directory,
     responder,
-    orders: Number(values.orders),
+    orders,
     concurrency,
     accounts: Number(values.accounts),
     firstAddress,
@@ -120,6 +133,7 @@ async function measure(
 }
 
 function report(
+  state: 'fresh' | 'warm',
   concurrency: number,
   { result, cpu, threads, signedRequests, after }: Measured,
   floor: CryptoFloor,
@@ -129,6 +143,7 @@ function report(
   const percentile = (share: number): number =>
     round(result.latenciesMs[Math.floor(result.latenciesMs.length * share)] ?? 0)
   return {
+    state,
     concurrency,
     done: result.done,
     failed: result.failed,

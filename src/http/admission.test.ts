@@ -92,6 +92,34 @@ describe('a server within its capacity', () => {
     assert.equal(admission.isOverloaded, false)
   })
 
+  test('prefers what was begun, eight to one, once new work has waited for half of its time, and refuses nothing yet', async () => {
+    const admission = open()
+    const running: Piece[] = []
+    while (running.length < MAX_UNDER_WAY) {
+      running.push(new Piece(admission, 'finish'))
+      if (running.at(-1)?.state === 'waiting') await turn(1)
+    }
+    const early = new Piece(admission, 'begin')
+    await turn(150)
+    const middle = new Piece(admission, 'finish')
+    running[0]?.leave()
+    await turn(10)
+    assert.deepEqual([early.state, middle.state], ['started', 'waiting'], 'first come, first served')
+    running[1]?.leave()
+    const late = new Piece(admission, 'begin')
+    await turn(10)
+    await turn(210)
+    const last = new Piece(admission, 'finish')
+    running[2]?.leave()
+    await turn(10)
+    assert.deepEqual([middle.state, late.state, last.state], ['started', 'waiting', 'started'])
+    const more = Array.from({ length: 12 }, () => new Piece(admission, 'finish'))
+    for (const piece of running.slice(3, 11)) piece.leave()
+    await turn(10)
+    assert.deepEqual([late.state, inState(more, 'started').length], ['started', 7])
+    assert.equal(admission.isOverloaded, false)
+  })
+
   test('KF-F15 begins less in a turn when turns become long, and more again when they are short', async () => {
     const admission = open({ maxUnderWay: 1000 })
     const startedPerTurn = async (ms: number): Promise<number> => {

@@ -57,6 +57,8 @@ interface Waiter {
 
 const MAX_WAITING_BYTES = 32 << 20
 const FINISH_PATIENCE = 10
+/** Requests of orders in flight to one new order while the line becomes long; an order has six, so theirs grows shorter. */
+const FINISHES_FOR_A_BEGIN = 8
 /** Past capacity, the line of new work is as long as what we take of it within the delay, and these. */
 const SPARE_PLACES = 8
 /** So long without long waits, and the overload is over. */
@@ -68,9 +70,10 @@ const FINISH_RETRY_SECONDS = 2
  * The line between a request that was read and the work it asks for (KF-F23).
  *
  * - The event loop is given so much work in each turn as it can do in about five milliseconds; the rest waits in order.
- * - As long as nothing waits long, first come is first served. Once new work has waited `newWorkDelayMs`, we are past
- *   capacity: what was begun goes first, so that orders in flight finish; new work gets what is left, and is refused
- *   early and cheaply, its signature unread and its nonce unspent.
+ * - As long as nothing waits long, first come is first served. Once new work has waited for half of `newWorkDelayMs`, most
+ *   of the work begun is of orders in flight. Once it has waited all of it, we are past capacity: what was begun goes first,
+ *   so that orders in flight finish, and new work is refused early and cheaply, its signature unread and its nonce
+ *   unspent.
  * - The line is bounded, in length, in bytes and in time. Capacity is nowhere configured; the delay measures it.
  */
 export class Admission {
@@ -81,6 +84,7 @@ export class Admission {
   #waitingBytes = 0
   #places = 0
   #underWay = 0
+  #finishedInARow = 0
   #isTurning = false
   #isWatching = false
   #overload: { sinceMs: number; untilMs: number; refused: number } | undefined
@@ -193,7 +197,9 @@ export class Admission {
     const finish = this.#headOf('finish', nowMs, this.#options.newWorkDelayMs * FINISH_PATIENCE)
     const begin = this.#headOf('begin', nowMs, this.#options.newWorkDelayMs)
     if (finish === undefined || begin === undefined) return finish ?? begin
-    return this.#overload !== undefined || finish.place < begin.place ? finish : begin
+    if (this.#overload !== undefined) return finish
+    if (nowMs - begin.sinceMs <= this.#options.newWorkDelayMs / 2) return finish.place < begin.place ? finish : begin
+    return this.#finishedInARow < FINISHES_FOR_A_BEGIN ? finish : begin
   }
 
   #headOf(kind: WorkKind, nowMs: number, patienceMs: number): Waiter | undefined {
@@ -211,6 +217,7 @@ export class Admission {
     const { metrics } = this.#options
     metrics.observe('chancery_queue_wait_seconds', waitedMs / 1000, { queue: 'requests', kind })
     if (kind === 'begin') this.#crowd.taken(nowMs)
+    this.#finishedInARow = kind === 'begin' ? 0 : this.#finishedInARow + 1
     this.#underWay++
     let hasLeft = false
     return () => {

@@ -19,7 +19,7 @@ export interface HandshakeGateOptions {
 export type HandshakeOutcome = 'begun' | 'late' | 'refused' | 'silent'
 
 /** CPU in one turn of the event loop that handshakes may take. At least one is begun in each turn. */
-const SLICE_MS = 4
+const SLICE_MS = 2
 
 /**
  * Lets TLS handshakes begin in the order in which their hellos came, a few in each turn of the event loop (KF-F02).
