@@ -72,7 +72,11 @@ function report(
     ...(left > 0 ? [`… and ${left} more; --count shows more of them`] : []),
     `${decisions} decisions since ${since.toISOString()}, asked again of ${name}: ${same} the same, ${refused} would be ` +
       `refused, ${shortened} would be shorter, ${allowed} would be allowed`,
-    ...(skipped > 0 ? [`${skipped} left out: of the server itself, or of directories that are gone`] : []),
+    ...(skipped > 0
+      ? [
+          `${skipped} left out: of the server itself, of directories that are gone, or refused for reasons other than rules`,
+        ]
+      : []),
     ...(unreadable > 0 ? [`${unreadable} cannot be read; restore those rows from a backup`] : []),
   ]
 }

@@ -32,7 +32,10 @@ export interface Replay {
   readonly allowed: number
   /** Stored decisions that cannot be read. */
   readonly unreadable: number
-  /** Of directories that are not there any more, or about the server's own certificate, of which rules say nothing. */
+  /**
+   * About which rules say nothing: of directories that are not there any more, the server's own certificate, and what
+   * was refused for how often, or because nothing could be decided.
+   */
   readonly skipped: number
 }
 
@@ -74,6 +77,8 @@ async function again(record: DecisionRecord, inUse: PolicyInUse): Promise<Differ
   if (policy === undefined) return 'skipped'
   const now = await policy.decide(request)
   if (now.outcome === then.outcome) return 'same'
+  // The certificates that there were at that time are not asked for again, nor what was out of order then.
+  if (then.reasons.some(({ code }) => code === 'often' || code === 'unavailable')) return 'skipped'
   if (now.outcome === 'allow') return difference(record, 'allowed', now)
   const lifetimeSeconds = await offeredLifetime(request, (asked) => policy.decide(asked))
   if (lifetimeSeconds === undefined) return difference(record, 'refused', now)
