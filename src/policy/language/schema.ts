@@ -102,8 +102,10 @@ export const ruleSchema = z.strictObject({
         .describe('share of its life that the last certificate of the account for the name must have spent'),
       perName: z
         .strictObject({
-          count: z.number().int().min(1).max(10_000),
-          per: duration.refine((seconds) => seconds <= LONGEST_PERIOD, 'must be at most 90d'),
+          count: z.number().int().min(1).max(10_000).describe('how many, at most'),
+          per: duration
+            .refine((seconds) => seconds <= LONGEST_PERIOD, 'must be at most 90d')
+            .describe('the time, back from the moment of asking; at most 90d'),
         })
         .optional()
         .describe('certificates for one name, of whichever account, within a time'),
