@@ -26,7 +26,9 @@ export function eabKeyState(key: EabKeyRecord, now: Date): EabKeyState {
 
 /** Whether the key opens an account in this directory now. The one rule, for the binding and for the store (KF-B14). */
 export function opensAccount(key: EabKeyRecord, directory: string, now: Date): boolean {
-  return eabKeyState(key, now) === 'usable' && directoriesOf(key).includes(directory)
+  // Of a key that only a restore remembers, the secret is lost.
+  const isWhole = key.wrappedMacKey.length > 0
+  return isWhole && eabKeyState(key, now) === 'usable' && directoriesOf(key).includes(directory)
 }
 
 /** Whether the end of its external account key has stopped the account. It is stopped at that instant, not after it. */

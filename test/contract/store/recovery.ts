@@ -13,6 +13,7 @@ import {
   hours,
   ISSUER_ID,
   later,
+  nameGrantRecord,
   problem,
 } from '../../support/records.ts'
 import {
@@ -294,6 +295,38 @@ export function recoveryContract(withStore: WithStore): void {
           audit: auditEvent(now, 'account.created'),
         })
         assert.equal(created.outcome, 'eab-unusable')
+      }))
+
+    test('KF-E08 KF-B24 a key that was made and ended in the lost time still stops its accounts, and makes none', () =>
+      withStore(async ({ store, clock }) => {
+        const now = clock.now()
+        const { wrappedMacKey: _, ...facts } = eabKeyRecord(now, { maxUses: 'unlimited', attributes: { host: 'a' } })
+        const account = accountRecord(now, { eabKeyId: facts.id })
+        const ended = { ...facts, uses: 1, usedAt: now, usedBy: account.id, accountsEndAt: now }
+        assert.deepEqual(await store.recovery.putEabKeys([ended]), ['unknown'])
+        await store.recovery.putAccounts([account], now)
+        const { externalKey } = (await store.accounts.find(account.directory, account.id)) ?? {}
+        assert.deepEqual(externalKey, { lineage: facts.id, attributes: { host: 'a' }, groups: [], accountsEndAt: now })
+        // Its secret is lost, whatever its record says.
+        assert.equal((await store.eabKeys.find(facts.id))?.wrappedMacKey.length, 0)
+        const create = { now, eab: facts.id, audit: auditEvent(now, 'account.created') }
+        assert.deepEqual(await store.accounts.create(accountRecord(now), create), { outcome: 'eab-unusable' })
+
+        // Another word of it, as of a key that the backup has: what ended stays ended, what was put off is put off.
+        const { accountsEndAt: __, ...goesOn } = ended
+        assert.deepEqual(await store.recovery.putEabKeys([{ ...goesOn, uses: 0 }]), ['ended'])
+        const after = await store.eabKeys.find(facts.id)
+        assert.deepEqual([after?.uses, after?.accountsEndAt], [1, undefined])
+      }))
+
+    test('KF-E08 names that were granted are granted no more after a restore', () =>
+      withStore(async ({ store, clock }) => {
+        const now = clock.now()
+        const grant = nameGrantRecord(accountRecord(now).id, now)
+        await store.nameGrants.add([grant], [auditEvent(now, 'name-grant.added')])
+        await store.recovery.begin('next', now)
+        assert.equal((await finish(store, now)).nameGrants, 1)
+        assert.deepEqual((await store.nameGrants.list())[0]?.revokedAt, now)
       }))
 
     test('KF-E08 a restore that was cut short is gone on with; one that ended is not ended again', () =>
