@@ -6,6 +6,7 @@ import { lineages } from './0005-lineages.ts'
 import { decisions } from './0006-decisions.ts'
 import { keys } from './0007-keys.ts'
 import { issuedNames } from './0008-issued-names.ts'
+import { identifierTypes } from './0009-identifier-types.ts'
 import type { Migration } from './migration.ts'
 
 /** Every step of the schema, in order. */
@@ -18,4 +19,5 @@ export const MIGRATIONS: readonly Migration[] = [
   decisions,
   keys,
   issuedNames,
+  identifierTypes,
 ]

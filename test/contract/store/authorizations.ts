@@ -9,6 +9,7 @@ import {
   dnsName,
   hours,
   later,
+  orderRecord,
   PROFILE,
   problem,
 } from '../../support/records.ts'
@@ -39,6 +40,37 @@ export function authorizationsContract(withStore: WithStore): void {
           const found = await store.authorizations.findChallenge(account.directory, account.id, challenge.id)
           assert.deepEqual(found, { challenge, authorization })
         }
+      }
+    }))
+
+  test('a name that is proved without a challenge, of any type, is valid from the first and carries an order', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      const account = await createAccount(store, now)
+      for (const identifier of [
+        { type: 'uri', value: 'spiffe://corp.test/ns/shop/sa/Web' },
+        { type: 'email', value: 'Ann@corp.test' },
+        { type: 'ip', value: '10.0.0.1' },
+        dnsName('bound.test'),
+      ] as const) {
+        const proof = { method: 'account-binding', at: now } as const
+        const authorization = authorizationRecord(account, identifier, now, { challenges: [], proof })
+        const order = orderRecord(account, [identifier], now)
+        const created = await store.orders.create(order, {
+          authorizationIds: [authorization.id],
+          newAuthorizations: [authorization],
+          now,
+          audit: auditEvent(now, 'order.created', { orderId: order.id }),
+        })
+        assert.equal(created, 'created')
+        assert.deepEqual(await store.orders.get(order.id), { order, authorizations: [authorization] })
+        const found = await store.authorizations.find(account.directory, account.id, authorization.id)
+        assert.deepEqual(found, authorization)
+        const name = { identifier, wildcard: false }
+        const valid = await store.authorizations.findValid(account.directory, account.id, [name], now)
+        assert.deepEqual(valid, [authorization])
+        const outcome = await begin(store, certificateRecord(now, { order }), now)
+        assert.equal(outcome, 'begun')
       }
     }))
 
