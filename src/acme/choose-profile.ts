@@ -1,6 +1,5 @@
 import { quote } from '../lib/quote.ts'
-import type { ProfileSnapshot } from '../store/records.ts'
-import type { AcmeDirectory, JsonObject } from './endpoint.ts'
+import type { AcmeDirectory, JsonObject, OfferedProfile } from './endpoint.ts'
 import { AcmeError } from './problem.ts'
 
 /**
@@ -9,12 +8,15 @@ import { AcmeError } from './problem.ts'
  *
  * @throws {AcmeError} `invalidProfile`, with the profiles that there are
  */
-export function chooseProfile(payload: JsonObject, directory: AcmeDirectory): ProfileSnapshot {
+export function chooseProfile(payload: JsonObject, directory: AcmeDirectory): OfferedProfile {
   const asked = payload['profile']
-  if (asked === undefined || asked === null) return directory.profile
+  if (asked === undefined || asked === null) {
+    const { profile } = directory
+    return directory.profiles.find(({ snapshot }) => snapshot === profile) ?? { snapshot: profile, description: '' }
+  }
   if (typeof asked !== 'string') throw new AcmeError('malformed', '"profile" must be the name of a profile')
   const found = directory.profiles.find(({ snapshot }) => snapshot.name === asked)
-  if (found !== undefined) return found.snapshot
+  if (found !== undefined) return found
   const names = directory.profiles.map(({ snapshot }) => snapshot.name).join(', ')
   throw new AcmeError(
     'invalidProfile',

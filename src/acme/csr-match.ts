@@ -1,4 +1,5 @@
 import { normalizeDnsName } from '../lib/dns-name.ts'
+import { normalizeEmail } from '../lib/email-address.ts'
 import type { Identifier } from '../lib/identifier.ts'
 import { identifierKey } from '../lib/identifier.ts'
 import { formatIpAddress, looksLikeIpAddress } from '../lib/ip-address.ts'
@@ -14,13 +15,15 @@ import { AcmeError } from './problem.ts'
  * A common name that is one of the order's identifiers counts as named (CQ-F05). One that names nothing is ignored,
  * for nothing of the subject is ever certified; one that looks like a name of somebody else is refused (CQ-F06).
  *
+ * @param added names that the profile adds: the CSR may name them, and need not
  * @throws {AcmeError} `badCSR`, with every missing and every extra name, and a subproblem for each of the order's own
  */
 export function checkCsrNames(
   csr: Pick<CertificationRequest, 'subjectAltNames' | 'commonNames'>,
   identifiers: readonly Identifier[],
+  added: readonly Identifier[] = [],
 ): void {
-  const wanted = new Map(identifiers.map((identifier) => [identifierKey(identifier), identifier]))
+  const wanted = new Map([...identifiers, ...added].map((identifier) => [identifierKey(identifier), identifier]))
   const named = new Set<string>()
   const extra: string[] = []
   const note = (name: { key?: string; shown: string }): void => {
@@ -29,7 +32,7 @@ export function checkCsrNames(
   }
   for (const name of csr.subjectAltNames) note(readGeneralName(name))
   for (const commonName of csr.commonNames) {
-    const keys = [dnsKey(commonName), `ip:${commonName}`]
+    const keys = [dnsKey(commonName), `ip:${commonName}`, `uri:${commonName}`, `email:${commonName}`]
     const key = keys.find((candidate) => candidate !== undefined && wanted.has(candidate))
     if (key !== undefined) named.add(key)
     else if (looksLikeName(commonName)) note({ shown: `the common name ${quote(commonName)}` })
@@ -63,10 +66,12 @@ function readGeneralName(name: GeneralName): { key?: string; shown: string } {
       const address = formatIpAddress(name.bytes)
       return { key: `ip:${address}`, shown: address }
     }
-    case 'email':
-      return { shown: `the e-mail address ${quote(name.value)}` }
+    case 'email': {
+      const email = normalizeEmail(name.value)
+      return { ...(email.ok && { key: `email:${email.address}` }), shown: `the e-mail address ${quote(name.value)}` }
+    }
     case 'uri':
-      return { shown: `the URI ${quote(name.value)}` }
+      return { key: `uri:${name.value}`, shown: `the URI ${quote(name.value)}` }
     case 'other':
       return { shown: `a name of another type (tag ${name.tag})` }
     default:
@@ -80,10 +85,10 @@ function dnsKey(text: string): string | undefined {
   return normal.ok ? `dns:${normal.name}` : undefined
 }
 
-/** Free text such as "My host" or "server" names nothing; anything with a dot or an address form might. */
+/** Free text such as "My host" or "server" names nothing; anything with the form of a name, an address or a URI might. */
 function looksLikeName(text: string): boolean {
   if (text === '' || /\s/.test(text)) return false
-  return text.includes('.') || looksLikeIpAddress(text)
+  return /[.@]|:\/\//.test(text) || looksLikeIpAddress(text)
 }
 
 const SHOWN_NAMES = 10

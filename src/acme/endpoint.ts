@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { DirectoryConfig } from '../config/schema.ts'
 import type { Enrollment } from '../enrollment/enrollment.ts'
+import type { NameMapping } from '../issuance/name-mapping.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { RequestId } from '../lib/ids.ts'
 import type { Random } from '../lib/random.ts'
@@ -35,6 +36,8 @@ export interface AcmeDirectory {
 /** A profile of a directory, as clients are told of it. */
 export interface OfferedProfile {
   readonly snapshot: ProfileSnapshot
+  /** How it makes names of what the account is bound to; absent: it makes none. */
+  readonly mapping?: NameMapping | undefined
   /** Shown in `meta.profiles` beside the profile's name; empty means the name itself. */
   readonly description: string
 }

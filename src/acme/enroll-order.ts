@@ -2,6 +2,7 @@ import { decisionFacts } from '../enrollment/decision-record.ts'
 import type { EnrollmentResult } from '../enrollment/enrollment.ts'
 import { proofsOf, provedIdentifier } from '../enrollment/proofs.ts'
 import { requesterOf } from '../enrollment/requester.ts'
+import { distinctIdentifiers } from '../lib/identifier.ts'
 import type { AccountRecord, OrderWithAuthorizations } from '../store/records.ts'
 import type { SubjectPublicKey } from '../x509/spki.ts'
 import type { AcmeServices, AuthenticatedRequest } from './endpoint.ts'
@@ -41,8 +42,11 @@ export async function enrollOrder(
   const work = services.enrollment.enroll({
     requestId: request.requestId,
     requester: requesterOf(account),
-    identifiers: found.authorizations.map(provedIdentifier),
-    proofs: proofsOf(found.authorizations),
+    identifiers: distinctIdentifiers([
+      ...found.authorizations.map(provedIdentifier),
+      ...(order.profile.addedNames ?? []),
+    ]),
+    proofs: proofsOf(found),
     publicKey: asked.publicKey,
     profile: order.profile,
     ...(order.notBefore && { notBefore: order.notBefore }),

@@ -1,6 +1,6 @@
 import { encodeBase64url } from '../lib/base64url.ts'
 import type { Identifier } from '../lib/identifier.ts'
-import { baseName, isWildcard } from '../lib/identifier.ts'
+import { baseName, isProvedByAccount, isWildcard } from '../lib/identifier.ts'
 import { newId } from '../lib/ids.ts'
 import type { Random } from '../lib/random.ts'
 import type { Grant } from '../policy/decision.ts'
@@ -34,7 +34,8 @@ const LEAST_REUSE_SECONDS = 900
  * Finds for each identifier an authorization to reuse, else drafts a new one. Reused is a valid one, or for some
  * minutes a pending one that nobody tried yet (CQ-O12), of the same account, exact name, wildcard flag and profile
  * (KF-A06, KF-A07), and only while directory and policy still accept the methods it was or can be proved by. A name that
- * was granted to the account needs no challenge, and gets an authorization that is valid from the first.
+ * was granted to the account needs no challenge, and gets an authorization that is valid from the first; so does one that
+ * no challenge can prove, by what the account is bound to.
  *
  * @throws {AcmeError} `rejectedIdentifier` when no enabled challenge can prove an identifier
  */
@@ -63,7 +64,11 @@ export async function planAuthorizations(
     offers.map(({ methods }, index) => ({ ...at(keys, index), methods })),
     { store: services.store.nameGrants, now },
   )
-  const unprovable = offers.filter(({ types }, index) => types.length === 0 && grants[index] === undefined)
+  const isBound = (identifier: Identifier): boolean =>
+    isProvedByAccount(identifier) && context.account.externalKey !== undefined
+  const unprovable = offers.filter(
+    ({ identifier, types }, index) => types.length === 0 && grants[index] === undefined && !isBound(identifier),
+  )
   if (unprovable.length > 0) {
     const { challenges } = directory.config
     throw identifierError(unprovable.map(({ identifier, methods }) => noChallenge(identifier, challenges, methods)))
@@ -72,8 +77,13 @@ export async function planAuthorizations(
   const pendingSince = new Date(now.getTime() - settings.sharePendingSeconds * 1000)
   const found = await services.store.authorizations.findReusable(keys, { now, pendingSince })
   const created: AuthorizationRecord[] = []
-  const authorizations = offers.map(({ types, methods }, index) => {
+  const authorizations = offers.map(({ identifier, types, methods }, index) => {
     const [candidate, grant] = [found[index], grants[index]]
+    if (grant === undefined && isBound(identifier)) {
+      const bound = boundAuthorization(at(keys, index), { random: services.random, now, settings })
+      created.push(bound)
+      return bound
+    }
     if (candidate && isReusable(candidate, { types, methods, grant }, now, settings)) return candidate
     const draft = draftAuthorization(at(keys, index), types, { random: services.random, now, settings, grant })
     created.push(draft)
@@ -128,6 +138,20 @@ function isReusable(
   if (grant !== undefined) return false
   if (leftSeconds < Math.min(LEAST_REUSE_SECONDS, settings.pendingAuthorizationLifetimeSeconds / 2)) return false
   return status === 'pending' && candidate.challenges.every(({ type }) => types.includes(type))
+}
+
+/**
+ * What the account is bound to is the proof, and policy has just said that it is enough. Made anew for each order, so that
+ * no proof outlives what it was made of.
+ */
+function boundAuthorization(
+  key: ReuseKey & Pick<AuthorizationRecord, 'accountId'>,
+  context: { readonly random: Random; readonly now: Date; readonly settings: AcmeServices['settings'] },
+): AuthorizationRecord {
+  const { random, now, settings } = context
+  const expiresAt = new Date(now.getTime() + settings.validAuthorizationLifetimeSeconds * 1000)
+  const proof = { method: 'account-binding', at: now } as const
+  return { id: newId(random, 'authorization', now), ...key, createdAt: now, expiresAt, proof, challenges: [] }
 }
 
 function draftAuthorization(

@@ -2,6 +2,7 @@ import type { AcmeDirectory, OfferedProfile } from '../acme/endpoint.ts'
 import { directoryUrls } from '../acme/urls.ts'
 import { ConfigError } from '../config/config-error.ts'
 import type { ResolvedConfig } from '../config/read.ts'
+import { nameMapping } from '../issuance/name-mapping.ts'
 import { profileSnapshot } from '../issuance/profile.ts'
 import type { Identifier } from '../lib/identifier.ts'
 import type { Policy, Requester } from '../policy/decision.ts'
@@ -54,7 +55,12 @@ async function build(config: ResolvedConfig, ofFile: Policy | undefined): Promis
       const snapshot = profiles.get(asked)
       if (snapshot === undefined)
         throw new Error(`directories.${name} names the profile ${asked}, which does not exist`)
-      return { snapshot, description: config.profiles[asked]?.description ?? '' }
+      const settings = config.profiles[asked]
+      return {
+        snapshot,
+        description: settings?.description ?? '',
+        mapping: settings && nameMapping(settings),
+      }
     })
     const [first] = offered
     const policy = ofFile ?? policies.get(directory.policy)

@@ -3,6 +3,7 @@ import { profileProblems } from '../issuance/profile-problems.ts'
 import { parseCidr } from '../lib/cidr.ts'
 import { normalizeDnsName } from '../lib/dns-name.ts'
 import { parseIpAddress } from '../lib/ip-address.ts'
+import { emailPattern, uriPattern } from '../policy/language/name-parts.ts'
 import { compileNamePattern } from '../policy/name-pattern.ts'
 import { parseEndpoint } from '../validation/socket-address.ts'
 import { splitAddress } from './listen-address.ts'
@@ -165,6 +166,8 @@ function checkNames(config: ResolvedConfig): string[] {
     for (const list of ['allow', 'deny'] as const) {
       for (const pattern of policy[list].dns) attempt(`policies.${name}.${list}.dns`, pattern, compileNamePattern)
       for (const block of policy[list].ip) attempt(`policies.${name}.${list}.ip`, block, parseCidr)
+      for (const pattern of policy[list].uri) attempt(`policies.${name}.${list}.uri`, pattern, uriPattern)
+      for (const pattern of policy[list].email) attempt(`policies.${name}.${list}.email`, pattern, emailPattern)
     }
   }
   for (const name of config.tls.names) {

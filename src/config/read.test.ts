@@ -55,14 +55,20 @@ test('the built-in directory, profile and policy stay when others are named', as
   assert.deepEqual(Object.keys(config.directories).sort(), ['default', 'web'])
   assert.equal(config.profiles['short']?.lifetime, 900)
   assert.equal(config.profiles['server']?.lifetime, 86_400)
-  assert.deepEqual(config.policies['other']?.allow, { dns: ['a.test'], ip: [], wildcards: true })
+  assert.deepEqual(config.policies['other']?.allow, { dns: ['a.test'], ip: [], uri: [], email: [], wildcards: true })
 })
 
 test('KF-G05 the default policy keeps its names while only other parts of it are set, and loses them when allow is', async () => {
   const kept = await read('policies.default.keys.minRsaBits=3072', 'policies.default.deny.dns=bad.internal')
   assert.deepEqual(kept.policies['default']?.allow.ip, [...DEFAULT_POLICY_ADDRESSES])
   const replaced = await read('policies.default.allow.dns=**.corp.example')
-  assert.deepEqual(replaced.policies['default']?.allow, { dns: ['**.corp.example'], ip: [], wildcards: true })
+  assert.deepEqual(replaced.policies['default']?.allow, {
+    dns: ['**.corp.example'],
+    ip: [],
+    uri: [],
+    email: [],
+    wildcards: true,
+  })
 })
 
 test('KF-G06 an unknown key is refused with its place and the key that was probably meant', async () => {

@@ -69,11 +69,34 @@ const profile = z.strictObject({
     .optional()
     .describe('key purposes; default: those of `type`'),
   subject: z
-    .enum(['empty', 'commonName'])
+    .union([
+      z.enum(['empty', 'commonName']),
+      // In the order in which they stand in the certificate.
+      z.strictObject({
+        C: z.string().optional(),
+        ST: z.string().optional(),
+        L: z.string().optional(),
+        O: z.string().optional(),
+        OU: z.string().optional(),
+        serialNumber: z.string().optional(),
+        CN: z.string().optional(),
+      }),
+    ])
     .default('empty')
     .describe(
-      '`empty`: no subject, names in the SAN only; `commonName`: also the first dns name of at most 64 characters',
+      '`empty`: no subject, names in the SAN only; `commonName`: also the first dns name of at most 64 characters; or a map of `C`, `ST`, `L`, `O`, `OU`, `serialNumber`, `CN` to templates such as `{attribute.department}`',
     ),
+  sans: z
+    .strictObject({
+      dns: listOf(z.string()).default([]).describe('templates of dns names, such as `{attribute.host}.corp.example`'),
+      uri: listOf(z.string())
+        .default([])
+        .describe('templates of URIs, such as `spiffe://corp.example/ns/{attribute.team}/sa/{attribute.service}`'),
+      email: listOf(z.string())
+        .default([])
+        .describe('templates of mail addresses, such as `{attribute.user}@corp.example`'),
+    })
+    .default({ dns: [], uri: [], email: [] }),
   certificatePolicies: listOf(
     z.union([
       z.string(),
@@ -165,15 +188,23 @@ const policy = z.strictObject({
       ip: listOf(z.string())
         .default([])
         .describe('CIDR blocks; in `default` private and loopback ones until `allow` is given'),
+      uri: listOf(z.string())
+        .default([])
+        .describe('URI patterns by segment, such as `spiffe://corp.example/ns/*/sa/**`, for accounts bound to a key'),
+      email: listOf(z.string())
+        .default([])
+        .describe('mail address patterns, such as `*@corp.example`, for accounts bound to a key'),
       wildcards: z.boolean().default(true).describe('whether `*.name` may be issued where `x.name` may'),
     })
-    .default({ dns: [], ip: [], wildcards: true }),
+    .default({ dns: [], ip: [], uri: [], email: [], wildcards: true }),
   deny: z
     .strictObject({
       dns: listOf(z.string()).default([]).describe('name patterns never issued; beats allow'),
       ip: listOf(z.string()).default([]).describe('CIDR blocks never issued; beats allow'),
+      uri: listOf(z.string()).default([]).describe('URI patterns never issued; beats allow'),
+      email: listOf(z.string()).default([]).describe('mail address patterns never issued; beats allow'),
     })
-    .default({ dns: [], ip: [] }),
+    .default({ dns: [], ip: [], uri: [], email: [] }),
   keys: z
     .strictObject({
       algorithms: listOf(z.enum(['P-256', 'P-384', 'P-521', 'RSA', 'Ed25519']))

@@ -24,6 +24,7 @@ export function certificateEvent(
     data: {
       issuerId: record.issuerId,
       profile: record.profile.name,
+      ...(record.profile.version === undefined ? {} : { profileVersion: record.profile.version }),
       identifiers: record.identifiers.map(({ type, value }) => `${type}:${value}`),
       notBefore: record.notBefore.toISOString(),
       notAfter: record.notAfter.toISOString(),

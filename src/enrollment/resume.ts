@@ -113,7 +113,7 @@ async function whoAsks(
   const found = orderId === undefined ? undefined : await store.orders.get(orderId)
   if (orderId !== undefined && (found === undefined || found.order.failedAt !== undefined))
     return 'the order ended meanwhile'
-  return { requester: requesterOf(account), proofs: proofsOf(found?.authorizations ?? []) }
+  return { requester: requesterOf(account), ...(found && { proofs: proofsOf(found) }) }
 }
 
 /** Nothing that was stored of it can be relied on, so the event holds only what finds it again (KF-E12). */

@@ -1,4 +1,5 @@
 import type { ProfileConfig } from '../config/schema.ts'
+import { nameMapping } from './name-mapping.ts'
 import { policyProblem } from './policy-oids.ts'
 import { PROFILE_TYPES } from './profile-types.ts'
 
@@ -28,6 +29,14 @@ export function profileProblems(config: ProfileConfig): { readonly key: string; 
   if (mustStaple && noRevAvail !== undefined) problem('mustStaple', 'it cannot be asked of what has noRevAvail')
   if (mustStaple && !(extendedKeyUsages ?? row.usages).some((usage) => usage === 'serverAuth'))
     problem('mustStaple', 'it is for certificates of servers')
+  for (const form of ['dns', 'uri', 'email'] as const)
+    if (config.sans[form].length > 0 && !row.names.some((one) => one === form))
+      problem('sans', `a certificate of type ${type} holds no name of type ${form}`)
+  try {
+    nameMapping(config)
+  } catch (error) {
+    problem('subject', `or sans: ${error instanceof Error ? error.message : String(error)}`)
+  }
   if (otherNames && type !== 'workload') problem('otherNames', 'it is for type workload')
   return problems
 }

@@ -47,7 +47,7 @@ export function profileSnapshot(name: string, config: ProfileConfig): ProfileSna
     maxLifetimeSeconds,
     backdateSeconds: config.backdate,
     extendedKeyUsages: Object.freeze(extendedKeyUsages),
-    subject: config.subject,
+    subject: typeof config.subject === 'string' ? config.subject : ('attributes' as const),
     issuer: config.issuer,
     ...(certificatePolicies.length > 0 && { certificatePolicies: Object.freeze(certificatePolicies) }),
     ...(config.noRevAvail !== undefined && { noRevAvailSeconds: config.noRevAvail }),
@@ -55,7 +55,10 @@ export function profileSnapshot(name: string, config: ProfileConfig): ProfileSna
     ...(config.otherNames && { otherNames: true }),
     ...(config.renewal && { renewal: Object.freeze({ ...config.renewal }) }),
   }
-  return Object.freeze({ ...snapshot, version: versionOf(snapshot) })
+  return Object.freeze({
+    ...snapshot,
+    version: versionOf({ ...snapshot, subjectTemplates: config.subject, sans: config.sans }),
+  })
 }
 
 /** The same for the same settings, whoever computes it: enough of a hash to tell one version from another. */

@@ -10,6 +10,7 @@ import { deniedIp } from './rules/denied-ip.ts'
 import { keyKind } from './rules/key-kind.ts'
 import { keyScope } from './rules/key-scope.ts'
 import { lifetime } from './rules/lifetime.ts'
+import { listedSequence } from './rules/listed-sequence.ts'
 import { nameForm } from './rules/name-form.ts'
 import { nameType } from './rules/name-type.ts'
 import { type ProfileTable, profile } from './rules/profile.ts'
@@ -39,9 +40,11 @@ export function createPolicy({ config, name, profiles }: PolicyOptions): Policy 
     nameForm(),
     deniedDns(`${key}.deny.dns`, patterns(`${key}.deny.dns`, config.deny.dns)),
     deniedIp(`${key}.deny.ip`, blocks(`${key}.deny.ip`, config.deny.ip)),
+    ...sequences(key, 'deny', config.deny),
     wildcard(`${key}.allow.wildcards`, config.allow.wildcards),
     allowedDns(`${key}.allow.dns`, patterns(`${key}.allow.dns`, config.allow.dns)),
     allowedIp(`${key}.allow.ip`, blocks(`${key}.allow.ip`, config.allow.ip)),
+    ...sequences(key, 'allow', config.allow),
   ]
   const requestRules: readonly RequestRule[] = [
     someName(),
@@ -98,6 +101,13 @@ function patterns(key: string, texts: readonly string[]): NamePattern[] {
 
 function blocks(key: string, texts: readonly string[]): Cidr[] {
   return texts.map((text) => named(key, () => parseCidr(text)))
+}
+
+function sequences(key: string, list: 'allow' | 'deny', of: PolicyConfig['allow'] | PolicyConfig['deny']): NameRule[] {
+  return (['uri', 'email'] as const).map((type) => {
+    const at = `${key}.${list}.${type}`
+    return named(at, () => listedSequence(at, type, list, of[type]))
+  })
 }
 
 function named<T>(key: string, read: () => T): T {

@@ -25,8 +25,8 @@ export const NAMES: readonly Identifier[] = [{ type: 'dns', value: 'www.corp.tes
 export const TEST_POLICY: Policy = createPolicy({
   name: 'default',
   config: {
-    allow: { dns: ['**.test', '**.internal'], ip: ['10.0.0.0/8', 'fd00::/8'], wildcards: true },
-    deny: { dns: [], ip: [] },
+    allow: { dns: ['**.test', '**.internal'], ip: ['10.0.0.0/8', 'fd00::/8'], uri: [], email: [], wildcards: true },
+    deny: { dns: [], ip: [], uri: [], email: [] },
     keys: {
       algorithms: ['P-256', 'P-384', 'P-521', 'RSA', 'Ed25519'],
       minRsaBits: 2048,

@@ -36,7 +36,7 @@ export const finalize: Endpoint = async (request, services) => {
   }
   const csr = await explained(request, order.id, services, async () => {
     const read = readCsr(readCsrField(request, services))
-    checkCsrNames(read, order.identifiers)
+    checkCsrNames(read, order.identifiers, order.profile.addedNames)
     await checkCsrKey(read, request.directory, services)
     return read
   })

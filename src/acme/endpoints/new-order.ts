@@ -1,5 +1,5 @@
 import { narrowProfile } from '../../issuance/narrow-profile.ts'
-import type { Identifier } from '../../lib/identifier.ts'
+import { type Identifier, identifierKey } from '../../lib/identifier.ts'
 import { newId } from '../../lib/ids.ts'
 import type { Grant } from '../../policy/decision.ts'
 import type { AccountRecord, OrderRecord, ProfileSnapshot } from '../../store/records.ts'
@@ -20,6 +20,7 @@ import { renderCertificateId } from '../renewal/certificate-id.ts'
 import { readReplaces } from '../renewal/replaces.ts'
 import type { RequestedValidity } from '../requested-validity.ts'
 import { readRequestedValidity } from '../requested-validity.ts'
+import { shapeOrder } from '../shape-order.ts'
 import { orderStatus } from '../state/order.ts'
 
 /**
@@ -32,17 +33,18 @@ export const newOrder: Endpoint = async (request, services) => {
   const payload = requireObject(request.payload, 'A new order')
   const now = services.clock.now()
   const identifiers = readIdentifiers(payload['identifiers'], services.settings.identifiersPerOrder)
-  const profile = chooseProfile(payload, directory)
+  const offered = chooseProfile(payload, directory)
+  const { profile, names, added, fault } = shapeOrder(offered, identifiers, account)
   const validity = readRequestedValidity(payload, {
     profile,
     maxNotBeforeAheadSeconds: directory.config.maxNotBeforeAhead,
     now,
   })
   const lifetimeSeconds = validity.notAfter && validity.lifetimeSeconds
-  const grant = await decideOnNames(identifiers, { request, account, profile, lifetimeSeconds }, services)
+  const grant = await decideOnNames(names, { request, account, profile, lifetimeSeconds, added, fault }, services)
   const replaces = await readReplaces(payload, { request, account, identifiers }, services)
   const { limits } = services
-  const asked = { directory: directory.name, account, identifiers, isOrder: true }
+  const asked = { directory: directory.name, account, identifiers: names, isOrder: true }
   const taken = admitted(await limits.order(asked), limits)
   const placing = { request, account, identifiers, profile: narrowProfile(profile, grant), validity, replaces, now }
   const placed = await placeOrder({ ...placing, methods: grant?.methods }, services).catch((error: unknown) => {
@@ -103,6 +105,8 @@ async function placeOrder(
         data: {
           identifiers: identifiers.map(({ type, value }) => `${type}:${value}`),
           profile: order.profile.name,
+          ...(order.profile.version !== undefined && { profileVersion: order.profile.version }),
+          ...(order.profile.addedNames && { addedNames: order.profile.addedNames.map(identifierKey) }),
           authorizationIds: plan.authorizations.map(({ id }) => id),
           ...(order.replaces !== undefined && { replaces: order.replaces }),
           ...preAuthorized(plan),

@@ -22,6 +22,10 @@ export function renderAuthorization(
       renderChallenge(challenge, { authorization: status, urls: context.urls }),
     ),
     ...(authorization.wildcard && { wildcard: true }),
+    // Of our own: how a name without a challenge was proved.
+    ...(authorization.proof && {
+      proof: { method: authorization.proof.method, validated: renderInstant(authorization.proof.at) },
+    }),
   }
 }
 
