@@ -12,6 +12,7 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
   [OID.countryName]: 'C',
   [OID.stateOrProvinceName]: 'ST',
   [OID.localityName]: 'L',
+  [OID.serialNumber]: 'serialNumber',
 }
 
 /** TLS feature (RFC 7633 §4.2.2), and of its features the one that asks for a stapled status. */

@@ -26,6 +26,12 @@ rules:
   - name: partner
     names: { dns: ['**.partner.test'] }
     expires: 2020-01-01T00:00:00Z
+  - name: appliance
+    names: { dns: ['*.appliance.test'] }
+    when: "proofs.all(p, p.method == 'http-01' && p.address == '127.0.0.1')"
+  - name: elsewhere
+    names: { dns: ['*.elsewhere.test'] }
+    when: "proofs.all(p, p.address == '10.0.0.1')"
   - name: not-the-vault
     effect: deny
     names: { dns: [vault.a.test] }
@@ -100,6 +106,14 @@ test('a key that no rule allows is refused at finalize, and the order stays read
   assert.match(assertRefused(bad, 400, 'badCSR'), /use a key of kind P-256/)
   const good = await client.post(placed.finalize, { csr: client.csr(['key.lab.test']).base64url })
   assert.equal(good.status, 200, good.text)
+})
+
+test('a condition sees by what and from which address a name was proved', async () => {
+  const client = await journey.registered()
+  await journey.issue(client, ['x.appliance.test'])
+  const placed = await journey.ready(client, ['x.elsewhere.test'])
+  const finalized = await client.post(placed.finalize, { csr: client.csr(['x.elsewhere.test']).base64url })
+  assert.match(assertRefused(finalized, 403, 'rejectedIdentifier'), /condition does not hold/)
 })
 
 test('a reload changes what is decided, without a restart and without a refused request', async () => {

@@ -41,7 +41,7 @@ export function certificateMisses(bounds: Bounds, request: PolicyRequest): Miss[
     })
   }
   if (certificatePolicies !== undefined) {
-    check('usage', request.certificatePolicies, (policies) => {
+    check('subject', request.certificatePolicies, (policies) => {
       const other = policies.find((policy) => !certificatePolicies.includes(policy))
       return other === undefined ? undefined : `the certificate policy ${quote(other)} is not allowed`
     })

@@ -34,24 +34,41 @@ const MAX_COST_OF_DECISION = 500_000
 
 const LIMITS = { maxAstNodes: MAX_NODES, maxDepth: 32, maxListElements: 100, maxMapEntries: 50, maxCallArguments: 8 }
 
-const environment = new Environment({ limits: LIMITS })
-  .registerVariable('stage', 'string', { description: 'order or issuance' })
-  .registerVariable('directory', 'string')
-  .registerVariable('account', 'string', { description: 'id of the account' })
-  .registerVariable('externalKey', 'string', { description: 'id of the external account key, or empty' })
-  .registerVariable('groups', 'list<string>')
-  .registerVariable('attributes', 'map<string, string>')
-  .registerVariable('names', 'list<map<string, string>>', { description: 'each with `type` and `value`' })
-  .registerVariable('profile', 'string')
-  .registerVariable('lifetime', 'int', { description: 'seconds; 0 when none was asked for' })
-  .registerVariable('usages', 'list<string>', { description: 'extended key usages by name' })
-  .registerVariable('now', 'google.protobuf.Timestamp')
-  .registerVariable('key', 'map<string, string>', { description: '`algorithm`, `bits`, `sha256`' })
-  .registerVariable('proofs', 'list<map<string, string>>', { description: '`name`, `method`, `address` of each proof' })
-  .registerVariable('subject', 'list<map<string, string>>', { description: '`attribute` and `value`' })
-  .registerVariable('policies', 'list<string>', { description: 'certificate policies by object identifier' })
+/** What a condition may speak of: type in CEL, meaning, and whether it is known at newOrder already. */
+export const VARIABLES = {
+  stage: { type: 'string', meaning: '`order`, or `issuance` when the bytes are looked at', early: true },
+  directory: { type: 'string', meaning: 'the ACME directory', early: true },
+  account: { type: 'string', meaning: 'id of the account', early: true },
+  externalKey: { type: 'string', meaning: 'id of the external account key, or empty', early: true },
+  groups: { type: 'list<string>', meaning: 'groups of the external account key', early: true },
+  attributes: { type: 'map<string, string>', meaning: 'attributes of the external account key', early: true },
+  names: {
+    type: 'list<map<string, string>>',
+    meaning: 'all names asked for, each with `type` and `value`',
+    early: true,
+  },
+  profile: { type: 'string', meaning: 'the profile', early: true },
+  lifetime: { type: 'int', meaning: 'seconds; 0 at newOrder when none was asked for', early: true },
+  now: { type: 'google.protobuf.Timestamp', meaning: 'when it is decided', early: true },
+  key: {
+    type: 'map<string, string>',
+    meaning: '`algorithm`, `bits` and `sha256` of the certificate key',
+    early: false,
+  },
+  usages: { type: 'list<string>', meaning: 'extended key usages by name', early: false },
+  subject: { type: 'list<map<string, string>>', meaning: 'subject: `attribute` and `value` each', early: false },
+  policies: { type: 'list<string>', meaning: 'certificate policies by object identifier', early: false },
+  proofs: {
+    type: 'list<map<string, string>>',
+    meaning: '`name`, `method` and `address` (empty where none was asked) of each proof',
+    early: false,
+  },
+} as const
 
-const KNOWN_AT_ISSUANCE: ReadonlySet<string> = new Set(['key', 'proofs', 'usages', 'subject', 'policies'])
+const environment = new Environment({ limits: LIMITS })
+for (const [name, { type, meaning }] of Object.entries(VARIABLES))
+  environment.registerVariable(name, type, { description: meaning })
+
 const MACROS: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'map', 'filter'])
 
 /** @throws {Error} naming the fault */
@@ -65,7 +82,7 @@ export function compileCondition(text: string): Condition {
   if (costOf(() => 1) > MAX_COST) throw new Error('it would cost too much; say it with patterns, or in several rules')
   return {
     text,
-    isForIssuance: [...KNOWN_AT_ISSUANCE].some((name) => variables.has(name)),
+    isForIssuance: Object.entries(VARIABLES).some(([name, { early }]) => !early && variables.has(name)),
     holds(request, budget) {
       const facts = knownFacts(request)
       const cost = costOf((name) => sizeOf(facts, name))

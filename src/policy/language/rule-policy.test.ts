@@ -150,7 +150,7 @@ test('what a certificate says beyond a rule is refused: subject, policies, usage
   const wrong: readonly (readonly [Partial<PolicyRequest>, string])[] = [
     [{ subject: [{ attribute: 'O', value: 'Corp ' }] }, 'subject'],
     [{ subject: [{ attribute: 'OU', value: 'Corp' }] }, 'subject'],
-    [{ certificatePolicies: ['1.2.3', '1.2.4'] }, 'usage'],
+    [{ certificatePolicies: ['1.2.3', '1.2.4'] }, 'subject'],
     [{ mustStaple: false }, 'usage'],
     [{ proofs: [{ name, method: 'http-01', at: NOW }] }, 'proof'],
     [{ proofs: [] }, 'proof'],

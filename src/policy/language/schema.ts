@@ -85,7 +85,10 @@ export const ruleSchema = z.strictObject({
         .record(
           z
             .string()
-            .regex(/^(?:[A-Z]{1,20}|[0-2](?:\.\d{1,20}){1,30})$/, 'must be CN, O, OU, C … or an object identifier'),
+            .regex(
+              /^(?:[A-Z]{1,20}|serialNumber|[0-2](?:\.\d{1,20}){1,30})$/,
+              'must be CN, O, OU, C, ST, L, serialNumber or an object identifier',
+            ),
           listOf(text),
         )
         .optional()
@@ -116,24 +119,24 @@ export const ruleSchema = z.strictObject({
 })
 
 const testRequest = z.strictObject({
-  directory: text.default('default'),
-  account: text.optional(),
-  externalKey: text.optional(),
-  groups: listOf(text).optional(),
-  attributes: z.record(z.string(), z.string()).optional(),
-  dns: listOf(text).optional(),
-  ip: listOf(text).optional(),
-  uri: listOf(text).optional(),
-  email: listOf(text).optional(),
-  profile: text.default('server'),
-  key: keyKind.default('P-256'),
+  directory: text.default('default').describe('the ACME directory'),
+  account: text.optional().describe('id of the account'),
+  externalKey: text.optional().describe('id of the external account key'),
+  groups: listOf(text).optional().describe('groups of that key'),
+  attributes: z.record(z.string(), z.string()).optional().describe('attributes of that key'),
+  dns: listOf(text).optional().describe('names asked for'),
+  ip: listOf(text).optional().describe('addresses asked for'),
+  uri: listOf(text).optional().describe('URIs of the certificate'),
+  email: listOf(text).optional().describe('e-mail addresses of the certificate'),
+  profile: text.default('server').describe('the profile asked for'),
+  key: keyKind.default('P-256').describe('kind of the certificate key'),
   challenge: z.enum(PROOF_METHODS).optional().describe('what the names were proved by; absent: by what was acceptable'),
-  lifetime: duration.optional(),
+  lifetime: duration.optional().describe('validity asked for; absent: none'),
   address: text.optional().describe('the address that the proof was read from'),
   subject: z.record(z.string(), z.string()).optional().describe('subject attributes of the certificate'),
   certificatePolicies: z.array(oid).optional().describe('certificate policies of the certificate'),
-  mustStaple: z.boolean().optional(),
-  at: z.iso.datetime({ offset: true }).optional(),
+  mustStaple: z.boolean().optional().describe('whether the certificate demands a stapled status'),
+  at: z.iso.datetime({ offset: true }).optional().describe('when it is decided; absent: now'),
 })
 
 export const policyFileSchema = z.strictObject({
