@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { runCli } from '../../src/cli/run.ts'
 import { parseCertificate } from '../../src/x509/certificate.ts'
@@ -37,14 +40,18 @@ before(async () => {
 })
 after(() => journey?.close())
 
-/** A client whose account is bound to a key with these attributes. */
-async function bound(attributes: Readonly<Record<string, string>> = {}): Promise<RecordingClient> {
+/** A client whose account is bound to a key with these attributes and groups. */
+async function bound(
+  attributes: Readonly<Record<string, string>> = {},
+  { at = journey, set = SET, groups = [] as readonly string[] } = {},
+): Promise<RecordingClient> {
   const out: string[] = []
   const flags = Object.entries(attributes).flatMap(([name, value]) => ['--attribute', `${name}=${value}`])
+  flags.push(...groups.flatMap((group) => ['--group', group]))
   const code = await runCli(
-    ['eab', 'create', '--directory', 'mesh', ...flags, ...SET.flatMap((text) => ['--set', text])],
+    ['eab', 'create', '--directory', 'mesh', ...flags, ...set.flatMap((text) => ['--set', text])],
     {
-      env: { CHANCERY_HOME: journey.chancery.home },
+      env: { CHANCERY_HOME: at.chancery.home },
       cwd: '/',
       out: (line) => out.push(line),
       err: (line) => out.push(line),
@@ -53,7 +60,7 @@ async function bound(attributes: Readonly<Record<string, string>> = {}): Promise
   assert.equal(code, 0, out.join('\n'))
   const kid = /Key id:\s+(\S+)/.exec(out.join('\n'))?.[1] ?? ''
   const mac = Buffer.from(/MAC key:\s+([\w-]{43}) /.exec(out.join('\n'))?.[1] ?? '', 'base64url')
-  const client = journey.client({ directory: 'mesh' })
+  const client = at.client({ directory: 'mesh' })
   const reply = await client.newAccount({ externalAccountBinding: await client.externalAccountBinding(kid, mac) })
   assert.equal(reply.status, 201, reply.text)
   return client
@@ -254,4 +261,40 @@ test('an order keeps the attributes that it was made with', async () => {
   const order = await journey.chancery.store.orders.get(placed.url.split('/').at(-1) as never)
   assert.deepEqual(order?.order.profile.addedNames, [{ type: 'dns', value: 'web7.mesh.test' }, uri(ID)])
   assert.match(order?.order.profile.version ?? '', /^[0-9a-f]{16}$/)
+})
+
+const RULES = `
+version: 1
+rules:
+  - name: shop-workloads
+    for: { groups: [shop] }
+    names: { uri: ['spiffe://mesh.test/ns/shop/sa/*'] }
+    profiles: [workload, mapped]
+    when: proofs.all(proof, proof.method == 'account-binding')
+  - name: anybody
+    names: { dns: ['*.mesh.test'] }
+    challenges: { dns: http-01 }
+tests: []
+`
+
+test('a rule of the policy file grants a URI to a group, told how it was proved; what wants a challenge cannot be mapped', async (t) => {
+  const home = await mkdtemp(join(tmpdir(), 'chancery-uris-'))
+  t.after(() => rm(home, { recursive: true, force: true }))
+  await writeFile(join(home, 'rules.yaml'), RULES)
+  const set = [...SET.filter((text) => !/polic(y|ies)/.test(text)), 'policy.file=rules.yaml']
+  const at = await startJourney({ home, set })
+  t.after(() => at.close())
+  const shop = await bound(ATTRIBUTES, { at, set, groups: ['shop'] })
+  const placed = await at.place(shop, [uri(ID)], { profile: 'workload' })
+  const leaf = await finish(shop, placed.finalize, [uriName(ID)])
+  assert.deepEqual(leaf.subjectAltNames, [uri(ID)])
+  assertRefused(
+    await shop.newOrder([uri('spiffe://mesh.test/ns/prod/sa/web')], { profile: 'workload' }),
+    403,
+    'rejectedIdentifier',
+  )
+  const other = await bound({}, { at, set, groups: ['bank'] })
+  assertRefused(await other.newOrder([uri(ID)], { profile: 'workload' }), 403, 'rejectedIdentifier')
+  const detail = assertRefused(await shop.newOrder(['asked.mesh.test'], { profile: 'mapped' }), 403, 'unauthorized')
+  assert.match(detail, /web7\.mesh\.test.*http-01/)
 })
