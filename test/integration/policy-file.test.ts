@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { ConfigError } from '../../src/config/config-error.ts'
 import { readConfig } from '../../src/config/read.ts'
+import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { parseCertificate } from '../../src/x509/certificate.ts'
 import { assertRefused, type Journey, startJourney } from '../support/acme-journey.ts'
 import { startTestChancery } from '../support/chancery.ts'
@@ -175,6 +176,28 @@ test('KF-G06 a faulty file, or one that is missing, stops the start', async (t) 
   await assert.rejects(startTestChancery({ home: other, set: ['policy.file=none.yaml'] }), /none\.yaml cannot be read/)
   await writeFile(join(other, 'rules.yaml'), RULES.replace('expect: allow', 'expect: deny'))
   await assert.rejects(startTestChancery({ home: other, set: SET }), /a host of team a.*expected deny/)
+})
+
+test('KF-E09 KF-G01 while the clock lies behind what was seen before, nothing is allowed: ended rules could come alive again', async (t) => {
+  const other = await mkdtemp(join(tmpdir(), 'chancery-policy-'))
+  t.after(() => rm(other, { recursive: true, force: true }))
+  await writeFile(join(other, 'rules.yaml'), RULES)
+  let offMs = 0
+  const clock: Clock = { ...systemClock, now: () => new Date(Date.now() + offMs) }
+  const astray = await startJourney({ home: other, set: SET, clock })
+  t.after(() => astray.close())
+  const client = await astray.registered()
+  assert.equal((await client.newOrder(['www.a.test'])).status, 201)
+  offMs = -10 * 365 * 86_400_000
+  for (const name of ['www.a.test', 'x.partner.test']) {
+    const refused = await client.newOrder([name])
+    assert.equal(refused.status, 503, refused.text)
+    assert.match(refused.json.detail, /cannot be decided at this time.*req_/)
+    assert.match(String(refused.headers['retry-after']), /^\d+$/)
+  }
+  offMs = 0
+  const later = await astray.registered()
+  assert.equal((await later.newOrder(['web.a.test'])).status, 201)
 })
 
 test('KF-G06 a policy file beside policies of the configuration stops the start', async () => {
