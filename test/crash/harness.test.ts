@@ -51,33 +51,19 @@ test('the harness notices every promise that is broken behind the back of the se
   }
 })
 
-const LYING_DISK: Partial<CampaignOptions> = {
-  kills: 2,
-  logFactor: 0,
-  listWithinMs: 1_000,
-  plan: () => ({ kind: 'time', afterMs: 1_500 }),
-}
-
 test('the harness notices a disk that loses what it said was written', async (t) => {
   const result = await campaign(t, {
-    ...LYING_DISK,
+    kills: 2,
+    logFactor: 0,
+    listWithinMs: 1_000,
+    plan: () => ({ kind: 'time', afterMs: 1_500 }),
     betweenLives(parts) {
       if (parts.life !== 2) return
       loseTail(parts)
+      // With it, the server would see the loss for itself, and not start (KF-E08).
       loseIssuanceLog(parts)
     },
   })
   const noticed = new Set(result.violations.map(({ promise }) => promise))
   assert.ok(noticed.has('accounts') && noticed.has('orders'), told(result))
-})
-
-test('KF-E08 after a disk lost what it said was written, the server refuses to start: its log of what it issued knows more', async (t) => {
-  const result = await campaign(t, {
-    ...LYING_DISK,
-    betweenLives(parts) {
-      if (parts.life === 2) loseTail(parts)
-    },
-  })
-  const refused = result.violations.find(({ promise }) => promise === 'starts')
-  assert.match(refused?.detail ?? told(result), /older than the log of what it issued.*chancery restore --in-place/s)
 })
