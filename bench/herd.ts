@@ -1,17 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { generateTestKey } from '../test/support/test-keys.ts'
+import { Door } from './door.ts'
 import { startResponder } from './load.ts'
 import { ObedientClient, Witness } from './obedient-client.ts'
 import { loopback, percentile, round, startWatchedServer } from './watched-server.ts'
 
 const USAGE = `usage: npm run bench:herd -- [--clients N] [--within SECONDS] [--accounts N] [--set path.to.key=value …]
 
-So many clients renew within so many seconds, at moments drawn at random: each a process of its own as the server sees it,
-with a new connection, directory and nonce, a name of its own, obeying Retry-After. Tells when the last of them had its
+So many clients renew within so many seconds, at moments drawn at random: each a machine of its own as the server sees it,
+with a network address, a new connection, directory and nonce, and a name of its own, obeying Retry-After. Tells when the last of them had its
 certificate, and whether any was issued twice.
 The load is made by this process, on the same machine: its own work is in the latencies, and its CPU is missing to the server.
+Where it falls behind, clients arrive later than drawn, a few handshakes at a time, as no client of its own machine is kept
+from saying hello by ten thousand others.
 `
+
+/** Handshakes that this process makes at once. */
+const ARRIVING = 16
 
 const { values } = parseArgs({
   options: {
@@ -45,13 +51,17 @@ async function main(): Promise<void> {
     const key = generateTestKey('ES256')
     const orderSeconds: number[] = []
     const certificates = new Map<string, number>()
+    const door = new Door(ARRIVING)
     const begun = performance.now()
+    let lastArrivalMs = 0
     await Promise.all(
       Array.from({ length: clients }, async (_, i) => {
         await sleep(Math.random() * withinMs)
-        const client = accounts[i % accounts.length]!.again(server.urls.directory)
+        const client = accounts[i % accounts.length]!.again(server.urls.directory, { localAddress: loopback(i) })
         const started = performance.now()
         try {
+          await door.pass(() => client.arrive())
+          lastArrivalMs = performance.now() - begun
           const text = (await client.issue(loopback(i), key, responder)) ?? ''
           certificates.set(text, (certificates.get(text) ?? 0) + 1)
           orderSeconds.push((performance.now() - started) / 1000)
@@ -72,10 +82,12 @@ async function main(): Promise<void> {
       failed: witness.errors.length,
       issuedByServer: issued,
       issuedTwice: issued - certificates.size,
+      allArrivedAfterSeconds: round(lastArrivalMs / 1000),
       allServedAfterSeconds: round(seconds),
       orderSecondsP50: percentile(orderSeconds, 0.5),
       orderSecondsP99: percentile(orderSeconds, 0.99),
       postP99Ms: percentile(witness.acceptedMs, 0.99),
+      handshakes: handshakesOf(metrics),
       refused: witness.refusedMs.length,
       refusedAt: Object.fromEntries(witness.refusedAt),
       retryAfterMost: Math.max(0, ...witness.retryAfter),
@@ -96,4 +108,14 @@ async function main(): Promise<void> {
 
 function issuedBy(metrics: ReadonlyMap<string, number>): number {
   return metrics.get('chancery_certificates_issued_total{profile="server"}') ?? 0
+}
+
+/** How handshakes left their gate: begun, or cut off. */
+function handshakesOf(metrics: ReadonlyMap<string, number>): Record<string, number> {
+  return Object.fromEntries(
+    [...metrics].flatMap(([name, count]) => {
+      const outcome = /^chancery_handshakes_total\{outcome="(\w+)"\}$/.exec(name)?.[1]
+      return outcome === undefined ? [] : [[outcome, count]]
+    }),
+  )
 }

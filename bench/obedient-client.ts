@@ -27,8 +27,12 @@ export class ObedientClient {
   readonly #client: AcmeTestClient
   readonly #witness: Witness
 
-  constructor(directoryUrl: string, witness: Witness, key?: TestKey) {
-    this.#client = new AcmeTestClient({ directoryUrl, insecure: true, ...(key && { key }) })
+  constructor(
+    directoryUrl: string,
+    witness: Witness,
+    own: { readonly key?: TestKey; readonly localAddress?: string } = {},
+  ) {
+    this.#client = new AcmeTestClient({ directoryUrl, insecure: true, ...own })
     this.#witness = witness
   }
 
@@ -39,11 +43,20 @@ export class ObedientClient {
     this.#client.accountUrl = reply.headers.location
   }
 
-  /** The same account in a process of its own: new connections, no nonces. */
-  again(directoryUrl: string, witness: Witness = this.#witness): ObedientClient {
-    const other = new ObedientClient(directoryUrl, witness, this.#client.key)
+  /** The same account in a process of its own: new connections, no nonces, and an own network address if one is given. */
+  again(
+    directoryUrl: string,
+    { witness = this.#witness, localAddress }: { readonly witness?: Witness; readonly localAddress?: string } = {},
+  ): ObedientClient {
+    const { key } = this.#client
+    const other = new ObedientClient(directoryUrl, witness, { key, ...(localAddress && { localAddress }) })
     other.#client.accountUrl = this.#client.accountUrl
     return other
+  }
+
+  /** Opens the connection and reads the directory, as every client does first. */
+  async arrive(): Promise<void> {
+    await this.#client.directory()
   }
 
   /**

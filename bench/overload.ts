@@ -199,7 +199,7 @@ async function untilNormal(
   const served: (boolean | undefined)[] = []
   const visit = async (n: number): Promise<void> => {
     const own = new Witness()
-    const visitor = account.again(server.urls.directory, own)
+    const visitor = account.again(server.urls.directory, { witness: own })
     const certificate = await visitor
       .issue(loopback(7_000_000 + n), key, responder, { leaveWhenRefused: true })
       .catch((error: Error) => void own.unclean.push(error.message))

@@ -15,6 +15,8 @@ export interface AcmeTestClientOptions {
   readonly key?: TestKey
   /** Dial this instead of the host and port of the URLs, for servers whose public URL is not where they listen. */
   readonly connectTo?: Place | (() => Place)
+  /** Address of this machine that connections come from; default: what the system takes. */
+  readonly localAddress?: string
 }
 
 export interface Place {
@@ -77,6 +79,7 @@ export class AcmeTestClient {
       keepAlive: true,
       rejectUnauthorized: options.insecure !== true,
       ...(options.ca === undefined ? {} : { ca: options.ca }),
+      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
     })
   }
 
