@@ -135,7 +135,7 @@ class LineLogger implements Logger {
   }
 
   #line(level: LogLevel, event: string, fields: LogFields = NO_FIELDS): void {
-    let text = `"event":${JSON.stringify(event)}`
+    let text = `"event":${jsonOf(event)}`
     for (const { key, json } of this.#bound) if (fields[key] === undefined) text += json
     for (const key of Object.keys(fields)) text += memberOf(key, fields[key]) ?? ''
     this.#sink.write(level, text)
@@ -146,6 +146,25 @@ const NO_FIELDS: LogFields = Object.freeze({})
 
 /** `,"key":value`, or undefined when there is no value. */
 function memberOf(key: string, value: unknown): string | undefined {
-  const json = JSON.stringify(loggable(value))
-  return json === undefined ? undefined : `,${JSON.stringify(RESERVED.has(key) ? `${key}_` : key)}:${json}`
+  const json = jsonOf(loggable(value))
+  return json === undefined ? undefined : `${nameOf(key)}${json}`
+}
+
+/** What needs no escape in JSON. Ids, names and addresses are of it, and most of what is logged is one of these. */
+const PLAIN = /^[ !#-[\]-~]*$/
+
+function jsonOf(value: unknown): string | undefined {
+  return typeof value === 'string' && PLAIN.test(value) ? `"${value}"` : JSON.stringify(value)
+}
+
+/** Keys of fields are written in our own code, so there are few; the bound is for a mistake. */
+const NAMES = new Map<string, string>()
+const MAX_NAMES = 1000
+
+function nameOf(key: string): string {
+  const known = NAMES.get(key)
+  if (known !== undefined) return known
+  const name = `,${JSON.stringify(RESERVED.has(key) ? `${key}_` : key)}:`
+  if (NAMES.size < MAX_NAMES) NAMES.set(key, name)
+  return name
 }
