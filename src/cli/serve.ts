@@ -17,6 +17,8 @@ export const command: Command = {
     const log = createLogger({ level: config.log.level, clock: context.clock })
     guardProcess(log)
     const signal = stopSignal()
+    // Noted first: who waits for us to be ready may be gone in the moment in which we say so.
+    const parent = process.ppid
     const reloads = reloadSignal(config.policy.file !== undefined)
     try {
       const server = await startChancery({
@@ -29,7 +31,7 @@ export const command: Command = {
       })
       reloads.to(server)
       await greet(context, server)
-      const ended = await Promise.race([signal.first, server.failure, parentLost(context)])
+      const ended = await Promise.race([signal.first, server.failure, parentLost(parent, context)])
       if (ended instanceof Error) log.error('listener.failed', { error: ended })
       signal.second.then(() => {
         log.warn('stop.forced')
@@ -97,8 +99,7 @@ const PARENT_CHECK_MS = 500
  * Resolves when npm's shell is gone. npm passes a signal on to the shell that it runs scripts in, and many shells die
  * of it without telling their child, which would then go on serving with nobody to stop it (KF-E14).
  */
-async function parentLost({ clock }: CommandContext): Promise<'parent-lost'> {
-  const parent = process.ppid
+async function parentLost(parent: number, { clock }: CommandContext): Promise<'parent-lost'> {
   // Started in another way, the parent may go as it likes: that is how daemons are made.
   if (process.env['npm_lifecycle_event'] === undefined) return new Promise(() => {})
   while (process.ppid === parent) await clock.sleep(PARENT_CHECK_MS)

@@ -7,7 +7,7 @@ import { loggable } from './loggable.ts'
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 const RANK = { debug: 0, info: 1, warn: 2, error: 3 } as const satisfies Record<LogLevel, number>
-/** Events that others wait for; written whatever the level. */
+/** Events that others wait for; written whatever the level, and at once. */
 const ALWAYS: ReadonlySet<string> = new Set(['ready'])
 
 /** A logger whose lines can be forced out before the process ends. */
@@ -36,12 +36,16 @@ export function createLogger(options: {
   clock: Clock
   write?: (line: string) => void
 }): ProcessLogger {
-  const target = options.write === undefined ? standardOutput(options.clock) : { write: options.write, flush: () => {} }
+  const target =
+    options.write === undefined
+      ? standardOutput(options.clock)
+      : { write: options.write, handOn: () => {}, flush: () => {} }
   const sink: Sink = {
     least: RANK[options.level],
-    write(level, text) {
+    write(level, event, text) {
       const time = options.clock.now().toISOString()
-      target.write(escapeLine(`{"level":"${level}","time":"${time}",${text}}\n`))
+      target.write(escapeLine(`{"level":"${level}","time":"${time}","event":${jsonOf(event)}${text}}\n`))
+      if (ALWAYS.has(event)) target.handOn()
     },
   }
   const root = new LineLogger(sink, [])
@@ -52,7 +56,7 @@ export function createLogger(options: {
  * Standard output, by way of pino's destination. Lines are gathered here and handed on together: the destination
  * measures all that it holds at each line, which would be the greater part of the cost of logging.
  */
-function standardOutput(clock: Clock): { write(line: string): void; flush(): void } {
+function standardOutput(clock: Clock): { write(line: string): void; handOn(): void; flush(): void } {
   const out = destination({ dest: 1, sync: false, minLength: 0 })
   // A reader that went away must not take the server with it; there is nowhere left to tell.
   out.on('error', () => {})
@@ -64,6 +68,7 @@ function standardOutput(clock: Clock): { write(line: string): void; flush(): voi
     gathered = 0
   }
   return {
+    handOn,
     write(line) {
       if (gathered === 0) void clock.sleep(FLUSH_MS).then(handOn)
       lines.push(line)
@@ -84,8 +89,8 @@ function standardOutput(clock: Clock): { write(line: string): void; flush(): voi
 interface Sink {
   /** Rank of the least level that is written. */
   readonly least: number
-  /** @param text what stands behind level and time in the line */
-  write(level: LogLevel, text: string): void
+  /** @param text the fields, as they stand behind the event in the line */
+  write(level: LogLevel, event: string, text: string): void
 }
 
 /** A field of every line of a child, written as JSON once. */
@@ -135,10 +140,10 @@ class LineLogger implements Logger {
   }
 
   #line(level: LogLevel, event: string, fields: LogFields = NO_FIELDS): void {
-    let text = `"event":${jsonOf(event)}`
+    let text = ''
     for (const { key, json } of this.#bound) if (fields[key] === undefined) text += json
     for (const key of Object.keys(fields)) text += memberOf(key, fields[key]) ?? ''
-    this.#sink.write(level, text)
+    this.#sink.write(level, event, text)
   }
 }
 
