@@ -166,9 +166,12 @@ function spawnCli(
   let stdout = ''
   let stderr = ''
   const ready = Promise.withResolvers<void>()
+  let isReady = false
   process_.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text
-    if (stdout.includes('"event":"ready"')) ready.resolve()
+    // Asked of all that was printed, so no longer than it needs to be.
+    if (!isReady) isReady = stdout.includes('"event":"ready"')
+    if (isReady) ready.resolve()
   })
   process_.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
