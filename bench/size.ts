@@ -10,9 +10,10 @@ import { cpuTime } from './server-process.ts'
 
 const USAGE = `usage: npm run bench:size -- [--certificates N] [--rounds N] [--orders N] [--concurrency N] [--lookups N]
 
-Compares a server whose SQLite database holds a million issuances (7 GB) with one whose database holds a thousand:
+Compares a server whose SQLite database holds a million issuances (9 GB) with one whose database holds a thousand:
 time from start to ready, issuance rate and CPU, and latency of one signed read of an old order. The two take turns, and
-the figures are medians of the rounds. The log of issued certificates is off, for it knows nothing of what was filled in. Needs 10 GB of disk in the temporary folder for the default size.
+the figures are medians of the rounds. The log of issued certificates is off, for it knows nothing of what was filled in.
+Needs 12 GB of disk in the temporary folder for the default size.
 `
 
 /** Orders of the account whose orders are looked up, in either database. */
