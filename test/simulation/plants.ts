@@ -1,5 +1,5 @@
 import type { Enrollment } from '../../src/enrollment/enrollment.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { CertificateStore, RetentionPolicy, Store } from '../../src/store/store.ts'
 import type { ValidationRunnerDeps } from '../../src/validation/job-runner.ts'
 import type { Process } from './machine.ts'
 
@@ -22,7 +22,31 @@ function replaced<T extends object>(whole: T, changed: Partial<T>): T {
   })
 }
 
+type BeginOptions = Parameters<CertificateStore['begin']>[1]
+type BeginOutcome = ReturnType<CertificateStore['begin']>
+
+/** The store of certificates with another way to make a reservation. */
+function beginning(
+  { certificates }: Store,
+  begin: (honest: (options: BeginOptions) => BeginOutcome, options: BeginOptions) => BeginOutcome,
+): CertificateStore {
+  return replaced(certificates, {
+    begin: (certificate, options) => begin((changed) => certificates.begin(certificate, changed), options),
+  })
+}
+
+/** The store with other times of retention. */
+function keeping(store: Store, changed: Partial<RetentionPolicy>): Store {
+  return replaced(store, {
+    retention: replaced(store.retention, {
+      sweep: (policy, options) => store.retention.sweep({ ...policy, ...changed }, options),
+    }),
+  })
+}
+
 const DAY_MS = 86_400_000
+/** Between two writes that should be one: long enough for a kill to come by. */
+const GAP_MS = 20_000
 
 export const PLANTS = {
   none: {},
@@ -71,6 +95,73 @@ export const PLANTS = {
   /** Leaves what a crash interrupted as it is (KF-E13). */
   'no-resume': {
     enrollment: (enrollment) => replaced(enrollment, { resume: async () => 0 }),
+  },
+  /** Reserves, and keeps no decision (KF-E01). */
+  'no-decision': {
+    store: (store) =>
+      replaced(store, { certificates: beginning(store, (begin, { decision: _, ...rest }) => begin(rest)) }),
+  },
+  /** Keeps the decision once the reservation is made, in a write of its own. */
+  'decision-after': {
+    store: (store, process) =>
+      replaced(store, {
+        certificates: beginning(store, async (begin, { decision, ...rest }) => {
+          const outcome = await begin(rest)
+          if (outcome === 'begun' && decision !== undefined) {
+            await process.clock.sleep(GAP_MS)
+            await store.decisions.append(decision, rest.audit)
+          }
+          return outcome
+        }),
+      }),
+  },
+  /** Keeps the decision before the reservation is made, in a write of its own. */
+  'decision-before': {
+    store: (store, process) =>
+      replaced(store, {
+        certificates: beginning(store, async (begin, { decision, ...rest }) => {
+          if (decision !== undefined) {
+            await store.decisions.append(decision, rest.audit)
+            await process.clock.sleep(GAP_MS)
+          }
+          return begin(rest)
+        }),
+      }),
+  },
+  /** Refuses, and keeps nothing of why (CQ-F10). */
+  'no-refusal': {
+    store: (store) => replaced(store, { decisions: replaced(store.decisions, { append: async () => undefined }) }),
+  },
+  /** Decisions go before their time. */
+  'early-decisions': { store: (store) => keeping(store, { decisionsSeconds: 3_600 }) },
+  /** Decisions stay for ever. */
+  'late-decisions': { store: (store) => keeping(store, { decisionsSeconds: 3_650 * 86_400 }) },
+  /** Rules that ask how often are told that there was nothing. */
+  'blind-often': {
+    store: (store) =>
+      replaced(store, {
+        issuedNames: { look: async (asked) => ({ position: (await store.issuedNames.look(asked)).position }) },
+      }),
+  },
+  /** Names are not remembered with the reservation. */
+  'no-names': {
+    store: (store) =>
+      replaced(store, { certificates: beginning(store, (begin, { names: _, ...rest }) => begin(rest)) }),
+  },
+  /** Names are forgotten too soon, and what else says itself when it ends; all else is kept as long as it should. */
+  'early-names': {
+    store: (store) =>
+      replaced(store, {
+        retention: replaced(store.retention, {
+          sweep: (policy, { now, batch }) => {
+            const aheadSeconds = 100 * 86_400
+            const later = Object.fromEntries(
+              Object.entries(policy).map(([kind, seconds]) => [kind, seconds + aheadSeconds]),
+            ) as unknown as RetentionPolicy
+            return store.retention.sweep(later, { now: new Date(now.getTime() + aheadSeconds * 1000), batch })
+          },
+        }),
+      }),
   },
 } as const satisfies Record<string, Plant>
 

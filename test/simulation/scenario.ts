@@ -7,6 +7,7 @@ import type { Chance } from './chance.ts'
 import type { SimDisk } from './disk.ts'
 import { liveAsMember, type Society } from './members.ts'
 import type { Operator } from './operator.ts'
+import { OFTEN } from './rules.ts'
 import { liveAsTrouble, TROUBLES } from './troublemakers.ts'
 import type { Witness } from './witness.ts'
 import type { World } from './world.ts'
@@ -21,6 +22,8 @@ export interface Knobs {
   readonly pollSeconds: number
   readonly rebuildWithinSeconds: number
   readonly validAuthorizationHours: number
+  /** A file of rules that asks how often, or the names of the configuration. */
+  readonly policy: 'rules' | 'names'
 }
 
 export function drawKnobs(chance: Chance): Knobs {
@@ -29,6 +32,7 @@ export function drawKnobs(chance: Chance): Knobs {
     pollSeconds: chance.pick([30, 60, 120]),
     rebuildWithinSeconds: chance.pick([60, 300, 900]),
     validAuthorizationHours: chance.pick([1, 8, 24]),
+    policy: chance.pick(['rules', 'rules', 'names']),
   }
 }
 
@@ -51,6 +55,7 @@ export async function configOf(knobs: Knobs): Promise<ResolvedConfig> {
         'retention.expiredCertificates=2d',
         'retention.unusedAccounts=2d',
         'retention.audit=5d',
+        'retention.decisions=1d',
       ],
     })
   } finally {
@@ -69,7 +74,9 @@ export function populate(
   const everyone = Array.from({ length: members }, (_, i) => {
     const name = `member-${i}`
     const isDns = chance.happens(0.3)
-    const hosts = Array.from({ length: chance.pick([1, 1, 2, 3]) }, (_, j) => society.host(`h${j}.${name}.test`))
+    const hosts = Array.from({ length: chance.pick([1, 1, 2, 3]) }, (_, j) =>
+      society.host(`h${j}.${name}.${OFTEN.member.zone}`),
+    )
     const isFlapping = chance.happens(0.2)
     if (isFlapping)
       for (const host of hosts) host.mood = () => chance.pick(['well', 'well', 'well', 'broken', 'cut', 'silent'])
@@ -92,7 +99,7 @@ export function populate(
     const trouble = TROUBLES[i % TROUBLES.length] ?? 'silent'
     const name = `${trouble}-${i}`
     const parts = partsFor(world.chance.fork(name), name)
-    world.spawn(liveAsTrouble(society, parts, trouble, { own: society.host(`${name}.test`), others }))
+    world.spawn(liveAsTrouble(society, parts, trouble, { own: society.host(`${name}.${trouble}.test`), others }))
   }
 }
 

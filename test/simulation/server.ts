@@ -37,6 +37,7 @@ import { type SimReply, type SimRequest, simulatedExchange } from './exchange.ts
 import type { Internet } from './internet.ts'
 import type { Process } from './machine.ts'
 import type { Plant } from './plants.ts'
+import { policyOfRules } from './rules.ts'
 import type { SimSigner } from './signer.ts'
 import { Violation } from './world.ts'
 
@@ -50,6 +51,8 @@ export interface ServerParts {
   readonly internet: Internet
   /** How often the validation runner looks for jobs of others, in milliseconds. */
   readonly pollMs: number
+  /** Policy is a file of rules, not the names of the configuration. */
+  readonly hasRules: boolean
   readonly plant: Plant
   readonly onError: (event: string, fields: LogFields, process: Process) => void
 }
@@ -94,7 +97,12 @@ export async function startServer(process: Process, parts: ServerParts): Promise
   const clockGuard = await guardAcceptedByOperator(store, clock, config)
   const issuer = authority.issuer(withDeadline(parts.signer.usedBy(process), clock))
   const issuers = new Map([[issuer.name, issuer]])
-  const directories = await buildDirectories(config)
+  const directories = parts.hasRules
+    ? await buildDirectories(
+        { ...config, policy: { ...config.policy, file: 'simulated.yaml' } },
+        await policyOfRules({ config, store, clock, clockGuard }),
+      )
+    : await buildDirectories(config)
   const common = { store, clock, random, log, metrics }
 
   const limits = createLimits({ ...common, config: config.limits, store: store.limits })

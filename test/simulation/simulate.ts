@@ -70,6 +70,8 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       expiredCertificatesMs: config.retention.expiredCertificates * seconds,
       unusedAccountsMs: config.retention.unusedAccounts * seconds,
       auditMs: config.retention.audit * seconds,
+      decisionsMs: config.retention.decisions * seconds,
+      countsNames: knobs.policy === 'rules',
     },
   })
   signer.onSign = (message) => witness.signing(message)
@@ -99,6 +101,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       signer,
       internet,
       pollMs: knobs.pollSeconds * seconds,
+      hasRules: knobs.policy === 'rules',
       plant,
       onError: (event, { error }) => witness.errorLogged(event, String(error)),
     },

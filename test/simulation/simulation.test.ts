@@ -42,6 +42,15 @@ const FINDS: Readonly<Record<Exclude<PlantName, 'none'>, { rules: string[]; cras
   'nonce-twice': { rules: ['nonce-once'], crashRate: 0, days: 1 },
   'no-intent': { rules: ['known-to-store'], crashRate: 0, days: 0.5 },
   'no-proof': { rules: ['proof'], crashRate: 0, days: 0.5 },
+  'no-decision': { rules: ['decision'], crashRate: 0, days: 0.5 },
+  'decision-after': { rules: ['decision'], crashRate: 40, days: 1 },
+  'decision-before': { rules: ['decision'], crashRate: 40, days: 1 },
+  'no-refusal': { rules: ['refusal'], crashRate: 0, days: 1 },
+  'early-decisions': { rules: ['decision', 'refusal'], crashRate: 8, days: 0.6 },
+  'late-decisions': { rules: ['retention'], crashRate: 0, days: 1.5 },
+  'blind-often': { rules: ['often'], crashRate: 8, days: 0.6 },
+  'no-names': { rules: ['issued-names'], crashRate: 8, days: 0.6 },
+  'early-names': { rules: ['issued-names'], crashRate: 8, days: 0.6 },
   'no-resume': { rules: ['orders-end'], crashRate: 8, days: 2 },
 }
 

@@ -6,6 +6,7 @@ import { verifySignature } from '../../src/x509/signature.ts'
 import type { TestKey } from '../support/test-keys.ts'
 import { type Certificate, readReply } from './acme-client.ts'
 import type { Authority } from './authority.ts'
+import { DecisionWitness } from './decision-witness.ts'
 import type { SimDisk } from './disk.ts'
 import type { SimReply, SimRequest } from './exchange.ts'
 import type { World } from './world.ts'
@@ -20,6 +21,9 @@ export interface Promises {
   readonly expiredCertificatesMs: number
   readonly unusedAccountsMs: number
   readonly auditMs: number
+  readonly decisionsMs: number
+  /** Whether policy has a rule that asks how often a name is certified. */
+  readonly countsNames: boolean
 }
 
 interface KnownAccount {
@@ -31,6 +35,11 @@ interface KnownAccount {
   readonly thumbprints: Set<string>
   isDeactivated: boolean
   hasOrders: boolean
+}
+
+interface Newest {
+  readonly atMs: number
+  readonly id: number
 }
 
 const SLACK_MS = 180_000
@@ -56,7 +65,9 @@ export class Witness {
   readonly #revoked = new Map<string, { readonly ackedMs: number; readonly notAfterMs: number; isListed: boolean }>()
   readonly #spentNonces = new Map<string, number>()
   readonly #compromised = new Set<string>()
-  readonly #newestEvents: { readonly atMs: number; readonly id: number }[] = []
+  readonly #decisions: DecisionWitness
+  /** What was the newest row of a table when. */
+  readonly #newest = { audit_events: [] as Newest[], decisions: [] as Newest[] }
   #lastCrlNumber = -1n
   /** Since when the server has been running on a machine, disk and network without any fault. */
   calmSinceMs: number | undefined
@@ -76,6 +87,7 @@ export class Witness {
     checks: 0,
     accounts: 0,
     orders: 0,
+    refusals: 0,
   }
 
   constructor(parts: { world: World; disk: SimDisk; authority: Authority; promises: Promises }) {
@@ -83,6 +95,12 @@ export class Witness {
     this.#disk = parts.disk
     this.#authority = parts.authority
     this.#promises = parts.promises
+    this.#decisions = new DecisionWitness({
+      ...parts,
+      check: (rule, holds, detail) => this.#check(rule, holds, detail),
+      counts: this.counts,
+      countsNames: parts.promises.countsNames,
+    })
   }
 
   /** How long everything has been well, in milliseconds; 0 while it is not. */
@@ -105,6 +123,7 @@ export class Witness {
     for (const [id, { ackedMs }] of this.#orders) if (ackedMs > sinceMs) this.#orders.delete(id)
     for (const account of this.#accounts.values())
       if (account.createdMs > sinceMs) account.createdMs = Number.NEGATIVE_INFINITY
+    this.#decisions.clockIsRight(this.#clockWrongSinceMs ?? 0)
     this.#clockWrongSinceMs = undefined
     this.#aftermathUntilMs = this.#world.nowMs + this.#promises.resumeLimitMs + 5 * MINUTE_MS
   }
@@ -121,6 +140,7 @@ export class Witness {
     const { problem, json } = readReply(reply)
     const endpoint = request.target.split('/').slice(3, 4).join('')
     this.#world.trace('answer', request.method, endpoint, reply.status, problem ?? json?.status ?? '-')
+    this.#decisions.answered(reply.status, reply)
     if (reply.status >= 500) {
       this.#check(
         'no-failure',
@@ -282,21 +302,35 @@ export class Witness {
       () => `serial ${serialHex} was signed with other bytes before`,
     )
     this.#signed.set(serialHex, sha256)
-    const [row] = this.#disk.outside<{ tbs_der: Uint8Array; account_id: string | null; reserved_at: number }>(
-      'SELECT tbs_der, account_id, reserved_at FROM certificates WHERE serial = ?',
-      serialHex,
-    )
+    const [row] = this.#disk.outside<{
+      tbs_der: Uint8Array
+      order_id: string | null
+      account_id: string | null
+      spki_sha256: string
+      reserved_at: number
+    }>('SELECT tbs_der, order_id, account_id, spki_sha256, reserved_at FROM certificates WHERE serial = ?', serialHex)
     this.#check(
       'known-to-store',
       row !== undefined && tbs.equals(row.tbs_der),
       () => `${serialHex} is signed, and the store does not hold its bytes`,
     )
-    if (row === undefined || row.account_id === null) return
-    const account = this.#accounts.get(row.account_id)
+    if (row === undefined) return
     const names = parsed.subjectAltNames.map((name) => (name.type === 'dns' ? name.value : '(other)'))
+    const isDoubtful = this.isClockWrong || this.#world.nowMs < this.#aftermathUntilMs
+    this.#decisions.signing({
+      serial: serialHex,
+      names,
+      orderId: row.order_id,
+      accountId: row.account_id,
+      spkiSha256: row.spki_sha256,
+      reservedAt: row.reserved_at,
+      isDoubtful,
+    })
+    if (row.account_id === null) return
+    const account = this.#accounts.get(row.account_id)
     this.#check('policy', names.every(isAllowed), () => `${serialHex} is for ${names}, which policy does not allow`)
     // The newest account may be one whose acknowledgement was lost; then its proofs are not looked for by its key.
-    if (account === undefined || this.isClockWrong || this.#world.nowMs < this.#aftermathUntilMs) return
+    if (account === undefined || isDoubtful) return
     const oldest = this.#world.nowMs - this.#promises.validAuthorizationMs - this.#promises.resumeLimitMs - SLACK_MS
     for (const name of names) {
       this.#check(
@@ -420,13 +454,14 @@ export class Witness {
       if (now - atMs < 2 * 86_400_000) break
       this.#spentNonces.delete(nonce)
     }
+    this.#decisions.checkKept()
   }
 
   /** Everything comes to its end: orders, jobs, and the stay of what is over. Only asked for when all has been well for a while. */
   checkEndings(): void {
     const now = this.#world.nowMs
     if (this.calmMs < 2 * HOUR_MS || now < this.#aftermathUntilMs) return
-    const { resumeLimitMs, finalOrdersMs, expiredCertificatesMs, auditMs } = this.#promises
+    const { resumeLimitMs, finalOrdersMs, expiredCertificatesMs, auditMs, decisionsMs } = this.#promises
     const none = (rule: string, what: string, sql: string, ...params: number[]): void => {
       const [row] = this.#disk.outside<{ count: number }>(`SELECT COUNT(*) AS count FROM ${sql}`, ...params)
       const first = (): string => this.#disk.describe(`SELECT * FROM ${sql} LIMIT 1`, ...params)
@@ -450,12 +485,17 @@ export class Witness {
     for (const [table, end] of ENDING_BY_THEMSELVES)
       none('retention', `rows of ${table} are kept too long`, `${table} WHERE ${end} < ?`, now - late)
     // By what was the newest event then: one that a clock behind has dated goes when those before it go.
-    const [newest] = this.#disk.outside<{ id: number | null }>('SELECT MAX(id) AS id FROM audit_events')
-    this.#newestEvents.push({ atMs: now, id: newest?.id ?? 0 })
-    const overdue = this.#newestEvents.filter(({ atMs }) => atMs < now - auditMs - late)
-    this.#newestEvents.splice(0, Math.max(0, overdue.length - 1))
-    const ended = [overdue.at(-1)?.id ?? 0, now - auditMs - late]
-    none('retention', 'audit events are kept too long', 'audit_events WHERE id <= ? AND at < ?', ...ended)
+    for (const [table, keptMs] of [
+      ['audit_events', auditMs],
+      ['decisions', decisionsMs],
+    ] as const) {
+      const [newest] = this.#disk.outside<{ id: number | null }>(`SELECT MAX(id) AS id FROM ${table}`)
+      this.#newest[table].push({ atMs: now, id: newest?.id ?? 0 })
+      const overdue = this.#newest[table].filter(({ atMs }) => atMs < now - keptMs - late)
+      this.#newest[table].splice(0, Math.max(0, overdue.length - 1))
+      const ended = [overdue.at(-1)?.id ?? 0, now - keptMs - late]
+      none('retention', `rows of ${table} are kept too long`, `${table} WHERE id <= ? AND at < ?`, ...ended)
+    }
     none(
       'retention',
       'certificates are kept too long',
