@@ -34,6 +34,8 @@ export interface PostgresServer {
   replaceDatabase(name: string, by: string): Promise<void>
   /** Runs SQL as the superuser. */
   sql(database: string, statement: string): Promise<string>
+  /** From now on the server has TLS with this certificate and key (PEM), or, without them, none. */
+  useTls(identity?: { readonly cert: string; readonly key: string }): Promise<void>
   /** From now on this role must give its password when it comes over TCP. */
   requirePassword(role: string): Promise<void>
   /** SIGKILL to the postmaster and every backend, as a crash of the machine would end them. */
@@ -224,6 +226,21 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
       const hba = join(data, 'pg_hba.conf')
       await writeFile(hba, `host all ${role} 127.0.0.1/32 scram-sha-256\n${await readFile(hba, 'utf8')}`)
       await psql('postgres', 'SELECT pg_reload_conf()')
+    },
+    async useTls(identity) {
+      for (const [name, text] of Object.entries(identity ?? {})) {
+        const file = join(data, name === 'cert' ? 'server.crt' : 'server.key')
+        await writeFile(file, text, { mode: 0o600 })
+        if (user.uid !== undefined && user.gid !== undefined) await chown(file, user.uid, user.gid)
+      }
+      const loadedAt = (): Promise<string> => psql('postgres', 'SELECT pg_conf_load_time()')
+      const before = await loadedAt()
+      await psql('postgres', `ALTER SYSTEM SET ssl = ${identity === undefined ? 'off' : 'on'}`)
+      await psql('postgres', 'SELECT pg_reload_conf()')
+      for (let attempt = 0; (await loadedAt()) === before; attempt++) {
+        if (attempt === 100) throw new Error('the server does not read its configuration again')
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
     },
     async crash() {
       const postmaster = child

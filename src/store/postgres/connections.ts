@@ -5,7 +5,8 @@ import type { Metrics } from '../../observe/metrics.ts'
 import { StoreError } from '../store.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Answer, Driver, Prelude, Value } from './driver.ts'
-import { endsConnection, LostConnection, sqlState, toStoreError } from './errors.ts'
+import { endsConnection, LostConnection, sqlState } from './errors.ts'
+import { noConnection } from './no-connection.ts'
 import type { PostgresSettings } from './options.ts'
 import type { Translated } from './statements.ts'
 
@@ -133,25 +134,4 @@ export class Connections {
 /** After some errors `pg` no longer knows what is prepared, or the server has closed its side. */
 function mustNotBeUsedAgain(error: unknown): boolean {
   return endsConnection(error) || error instanceof StoreError || /^(0A|26|42|XX)/.test(sqlState(error) ?? '')
-}
-
-/** Wrong settings are said as such, for the start; everything else passes by itself. */
-function noConnection(error: unknown): StoreError {
-  const state = sqlState(error)
-  const detail = error instanceof Error ? error.message : String(error)
-  const because = { cause: error }
-  if (state?.startsWith('28'))
-    return new StoreError(
-      'failed',
-      `the database server does not let us in (${detail}); check the user of store.url, store.postgres.passwordFile and pg_hba.conf`,
-      because,
-    )
-  if (state === '3D000')
-    return new StoreError('failed', `${detail}; make it: createdb, see docs/postgresql.md`, because)
-  if (/unsupported startup parameter/.test(detail))
-    return new StoreError('failed', `${detail}; behind a pooler set store.postgres.pooler to true`, because)
-  const mapped = state === undefined ? undefined : toStoreError(error, 'no connection to the database')
-  return mapped instanceof StoreError
-    ? mapped
-    : new StoreError('busy', `the database cannot be reached, or no connection is free (${detail})`, because)
 }

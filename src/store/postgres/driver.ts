@@ -75,7 +75,10 @@ type WireQueryClass = new (
   callback: (error: Error | null, result: WireResult) => void,
 ) => WireQuery
 
-/** @throws {SignerError} when others can read the password or the key */
+/**
+ * @throws {SignerError} when others can read the password or the key
+ * @throws {StoreError} when a file of certificates cannot be read
+ */
 export async function loadDriver(address: PostgresAddress, settings: PostgresSettings): Promise<Driver> {
   const { default: pg } = await import('pg')
   const ssl = await tlsOptions(address, settings)
@@ -196,6 +199,16 @@ async function readPassword(file: string): Promise<string> {
   return (await readSecretFile(file)).split(/\r?\n/, 1)[0] ?? ''
 }
 
+/** @throws {StoreError} */
+async function readPem(key: 'caFile' | 'certFile', path: string): Promise<string> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new StoreError('failed', `the file of store.postgres.${key} cannot be read (${reason})`, { cause })
+  })
+  if (/^-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/m.test(text)) return text
+  throw new StoreError('failed', `the file of store.postgres.${key}, ${path}, holds no certificate in PEM`)
+}
+
 async function tlsOptions(
   { sslMode }: PostgresAddress,
   { caFile, certFile, keyFile }: PostgresSettings,
@@ -205,8 +218,8 @@ async function tlsOptions(
     minVersion: 'TLSv1.2',
     rejectUnauthorized: sslMode !== 'require',
     ...(sslMode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
-    ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }),
-    ...(certFile === undefined ? {} : { cert: await readFile(certFile, 'utf8') }),
+    ...(caFile === undefined ? {} : { ca: await readPem('caFile', caFile) }),
+    ...(certFile === undefined ? {} : { cert: await readPem('certFile', certFile) }),
     ...(keyFile === undefined ? {} : { key: await readSecretFile(keyFile) }),
   }
 }
