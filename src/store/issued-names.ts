@@ -23,6 +23,16 @@ export interface NameClaim {
 
 /** How often names were certified; written with the reservation: see `certificates.begin`. */
 export interface IssuedNameStore {
-  /** @param asked.name as `identifierKey` writes it */
-  look(asked: { readonly name: string; readonly accountId?: string; readonly count?: number }): Promise<NameHistory>
+  /**
+   * What was reserved later than a minute after `now` is of a clock that was wrong, and is neither the last one nor
+   * counted: it would keep a name waiting for as long as that clock was ahead (KF-E09).
+   *
+   * @param asked.name as `identifierKey` writes it
+   */
+  look(asked: {
+    readonly name: string
+    readonly accountId?: string
+    readonly count?: number
+    readonly now: Date
+  }): Promise<NameHistory>
 }

@@ -159,8 +159,9 @@ export interface OrderRecord {
 }
 
 /**
- * A proof dated further ahead than this is of a clock that was wrong, and counts for nothing: it would be good for as
- * much longer as that clock was ahead (KF-E09). In milliseconds; smaller steps are what time services do.
+ * What is dated further ahead than this is of a clock that was wrong, and counts for nothing: a proof would be good for as
+ * much longer as that clock was ahead, and a name would wait as much longer for its next certificate (KF-E09). In
+ * milliseconds; smaller steps are what time services do.
  */
 export const PROOF_AHEAD_MS = 60_000
 

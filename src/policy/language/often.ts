@@ -1,12 +1,10 @@
 import { quote } from '../../lib/quote.ts'
-import type { NameHistory } from '../../store/issued-names.ts'
+import type { IssuedNameStore, NameHistory } from '../../store/issued-names.ts'
 import type { CountedName, PolicyRequest, Reason, RequestedName } from '../decision.ts'
 import type { Rule } from './rule.ts'
 
-/** Tells which certificates a name had; `IssuedNameStore` does. */
-export interface IssuedNames {
-  look(asked: { readonly name: string; readonly accountId?: string; readonly count?: number }): Promise<NameHistory>
-}
+/** Tells which certificates a name had. */
+export type IssuedNames = Pick<IssuedNameStore, 'look'>
 
 export interface OftenOptions {
   /** Absent: nothing was issued yet, as in the examples of a file. */
@@ -51,6 +49,7 @@ export async function timeFor(
       name: key,
       ...(requester.kind === 'account' && { accountId: requester.accountId }),
       ...(count !== undefined && { count }),
+      now: request.at,
     })
     // What came between two looks was not seen by the first.
     seen = Math.min(seen, history.position)

@@ -77,6 +77,16 @@ test('KF-G01 a store that is down refuses what depends on it, and nothing else',
   assert.equal(await codes(policy, order(['x.b.test'])), 'allow')
 })
 
+test('KF-E09 how often a name was certified is asked as of the moment of the request', async () => {
+  const asked: Date[] = []
+  const issuedNames: IssuedNames = { look: async ({ now }) => ({ position: asked.push(now) }) }
+  const policy = await policyOf(`  - { name: r, names: { dns: ['*.a.test'] }, often: { renewAfter: 0.5 } }`, {
+    issuedNames,
+  })
+  assert.equal(await codes(policy, order(['x.a.test'])), 'allow')
+  assert.deepEqual(asked, [NOW])
+})
+
 test('KF-E09 a rule ends at its instant, and a time that is none refuses', async () => {
   const policy = await policyOf(`  - { name: r, names: { dns: ['*.a.test'] }, expires: 2026-03-01T12:00:00Z }`)
   const at = (ms: number): PolicyRequest => order(['x.a.test'], { at: new Date(ms) })

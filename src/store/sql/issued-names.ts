@@ -1,5 +1,5 @@
 import type { IssuedNameStore, NameClaim } from '../issued-names.ts'
-import type { CertificateRecord } from '../records.ts'
+import { type CertificateRecord, PROOF_AHEAD_MS } from '../records.ts'
 import type { Database, Sql } from './database.ts'
 import { toDate } from './encoding.ts'
 
@@ -19,7 +19,7 @@ const POSITION = 'SELECT MAX(position) AS position FROM issued_names WHERE name 
 // A certificate that is deleted already was not given up, or it counts all the same.
 const ISSUED = `
   FROM issued_names n LEFT JOIN certificates c ON c.issuer_id = n.issuer_id AND c.serial = n.serial
-  WHERE n.name = ? AND c.abandoned_at IS NULL`
+  WHERE n.name = ? AND c.abandoned_at IS NULL AND n.reserved_at <= ?`
 
 const LAST = `
   SELECT n.issuer_id AS issuer_id, n.not_before AS not_before, n.not_after AS not_after, c.revoked_at AS revoked_at
@@ -36,13 +36,15 @@ interface LastRow {
 
 export function createIssuedNameStore(database: Database): IssuedNameStore {
   return {
-    async look({ name, accountId, count }) {
+    async look({ name, accountId, count, now }) {
       // First, so that a certificate that comes between the statements makes the claim fail and not the answer wrong.
       const newest = await database.get<{ position: number | null }>(POSITION, name)
       const position = newest?.position ?? 0
       if (position === 0) return { position }
-      const last = accountId === undefined ? undefined : await database.get<LastRow>(LAST, name, accountId)
-      const nth = count === undefined ? undefined : await database.get<{ reserved_at: number }>(NTH, name, count - 1)
+      const until = now.getTime() + PROOF_AHEAD_MS
+      const last = accountId === undefined ? undefined : await database.get<LastRow>(LAST, name, until, accountId)
+      const nth =
+        count === undefined ? undefined : await database.get<{ reserved_at: number }>(NTH, name, until, count - 1)
       return {
         position,
         ...(last && {

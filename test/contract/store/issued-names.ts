@@ -18,7 +18,7 @@ export function issuedNamesContract(withStore: WithStore): void {
     withStore(async ({ store, clock }) => {
       const now = clock.now()
       const [ann, bob] = [await createAccount(store, now), await createAccount(store, now)]
-      assert.deepEqual(await store.issuedNames.look({ name: NAME, accountId: ann.id, count: 1 }), { position: 0 })
+      assert.deepEqual(await store.issuedNames.look({ name: NAME, accountId: ann.id, count: 1, now }), { position: 0 })
       const { id: accountId } = ann
       const first = certificateRecord(now, { accountId, directory: ann.directory })
       const second = certificateRecord(later(now, 5), { accountId: bob.id, directory: bob.directory })
@@ -26,17 +26,19 @@ export function issuedNamesContract(withStore: WithStore): void {
       assert.equal(await reserve(store, second), 'begun')
       const { issuerId, notBefore, notAfter } = first
       const last = { issuerId, notBefore, notAfter, isRevoked: false }
-      assert.deepEqual(await store.issuedNames.look({ name: NAME, accountId, count: 2 }), {
+      assert.deepEqual(await store.issuedNames.look({ name: NAME, accountId, count: 2, now }), {
         position: 2,
         last,
         countReachedAt: now,
       })
-      assert.deepEqual(await store.issuedNames.look({ name: NAME, accountId: 'acc_other', count: 3 }), { position: 2 })
-      assert.deepEqual(await store.issuedNames.look({ name: 'dns:b.test', count: 1 }), {
+      assert.deepEqual(await store.issuedNames.look({ name: NAME, accountId: 'acc_other', count: 3, now }), {
+        position: 2,
+      })
+      assert.deepEqual(await store.issuedNames.look({ name: 'dns:b.test', count: 1, now }), {
         position: 1,
         countReachedAt: now,
       })
-      assert.deepEqual(await store.issuedNames.look({ name: 'DNS:a.test', count: 1 }), { position: 0 })
+      assert.deepEqual(await store.issuedNames.look({ name: 'DNS:a.test', count: 1, now }), { position: 0 })
     }))
 
   test('a reservation that was given up is no certificate; one that was revoked is, and says so', () =>
@@ -49,13 +51,13 @@ export function issuedNamesContract(withStore: WithStore): void {
       await complete(store, issued, now)
       await reserve(store, lost)
       await store.certificates.abandon(lost, { now, error: problem('lost'), audit: auditEvent(now, 'x') })
-      const history = await store.issuedNames.look({ name: NAME, accountId, count: 2 })
+      const history = await store.issuedNames.look({ name: NAME, accountId, count: 2, now })
       assert.deepEqual(
         [history.position, history.last?.notBefore, history.countReachedAt],
         [2, issued.notBefore, undefined],
       )
       await revoke(store, issued, now)
-      assert.equal((await store.issuedNames.look({ name: NAME, accountId })).last?.isRevoked, true)
+      assert.equal((await store.issuedNames.look({ name: NAME, accountId, now })).last?.isRevoked, true)
     }))
 
   test('KF-E06 of 20 that saw the same past one is reserved, and the others leave nothing', () =>
@@ -76,7 +78,25 @@ export function issuedNamesContract(withStore: WithStore): void {
       const claims = [{ name: NAME }, { name: 'dns:b.test' }]
       const results = await Promise.all(times(20, () => reserve(store, certificateRecord(now), claims)))
       assert.deepEqual(tally(results), { begun: 20 })
-      assert.equal((await store.issuedNames.look({ name: NAME })).position, 20)
+      assert.equal((await store.issuedNames.look({ name: NAME, now })).position, 20)
+    }))
+
+  test('KF-E09 what was reserved while the clock was far ahead is not the last one, and is not counted', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      const { id: accountId, directory } = await createAccount(store, now)
+      const good = certificateRecord(now, { accountId, directory })
+      await reserve(store, good)
+      await reserve(store, certificateRecord(later(now, hours(24 * 100)), { accountId, directory }))
+      const look = (at: Date) => store.issuedNames.look({ name: NAME, accountId, count: 2, now: at })
+      const history = await look(now)
+      assert.deepEqual(
+        [history.position, history.last?.notBefore, history.countReachedAt],
+        [2, good.notBefore, undefined],
+      )
+      await reserve(store, certificateRecord(later(now, 30_000), { accountId, directory }))
+      const stepped = await look(now)
+      assert.deepEqual(stepped.countReachedAt, now, 'a step of seconds is no wrong clock')
     }))
 
   test('KF-E10 names are forgotten when no rule can ask for them any more', () =>
