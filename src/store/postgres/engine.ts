@@ -9,6 +9,7 @@ import { type Store, StoreError } from '../store.ts'
 import { Connections } from './connections.ts'
 import { loadDriver } from './driver.ts'
 import { createInstanceStore } from './instances.ts'
+import { localTimeouts } from './local-timeouts.ts'
 import { migrate } from './migrate.ts'
 import { createBatchedNonceStore } from './nonces.ts'
 import { describeAddress, type PostgresAddress, type PostgresSettings } from './options.ts'
@@ -76,13 +77,4 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
       await store.close()
     },
   }
-}
-
-/** One statement, whose settings end with the transaction, so that they fit any pooler. */
-function localTimeouts({ statementTimeout, lockTimeout }: PostgresSettings): string[] {
-  const set = (name: string, seconds: number): string => `set_config('${name}', '${seconds * 1000}', true)`
-  return [
-    `SELECT ${set('statement_timeout', statementTimeout)}, ${set('lock_timeout', lockTimeout)}, ` +
-      set('idle_in_transaction_session_timeout', statementTimeout),
-  ]
 }

@@ -109,7 +109,7 @@ export function createHistoryStore(database: Database, log: Logger | undefined):
       }),
 
     oldestId: async () => (await database.get<{ id: number }>(OLDEST_ID))?.id,
-    newest: () => mark(NEWEST),
+    newest: () => newestMark(database),
     find: (id) => mark(FIND, id),
 
     // What becomes visible between these statements is at worst told of twice, because the changes are asked for last.
@@ -134,6 +134,12 @@ export function createHistoryStore(database: Database, log: Logger | undefined):
       return []
     }
   }
+}
+
+/** The newest audit event; undefined when there is none. */
+export async function newestMark(sql: Reads): Promise<EventMark | undefined> {
+  const row = await sql.get<EventRow>(NEWEST)
+  return row && toMark(row)
 }
 
 export async function readLineages(sql: Reads): Promise<Lineage[]> {

@@ -8,10 +8,16 @@ const MAX_ROWS = 64
  * of rows in a statement is a power of two.
  *
  * @param head `INSERT INTO table (column, …)`
+ * @param maxRows most rows of one statement, a power of two
  */
-export async function insertRows(sql: Sql, head: string, rows: readonly (readonly SqlValue[])[]): Promise<void> {
+export async function insertRows(
+  sql: Sql,
+  head: string,
+  rows: readonly (readonly SqlValue[])[],
+  maxRows: number = MAX_ROWS,
+): Promise<void> {
   for (let at = 0; at < rows.length; ) {
-    const count = Math.min(MAX_ROWS, 2 ** Math.floor(Math.log2(rows.length - at)))
+    const count = Math.min(maxRows, 2 ** Math.floor(Math.log2(rows.length - at)))
     const part = rows.slice(at, at + count)
     await sql.run(statement(head, count, part[0]?.length ?? 0), ...part.flat())
     at += count

@@ -28,7 +28,7 @@ export function missingMigrations(connection: DatabaseSync, known: readonly Migr
 }
 
 /** Applies what is missing, each step in one transaction, so that a crash leaves the schema before or after it. */
-export function migrate(connection: DatabaseSync, known: readonly Migration[], clock: Clock): void {
+export function migrate(connection: DatabaseSync, known: readonly Migration[], clock: Pick<Clock, 'now'>): void {
   const missing = missingMigrations(connection, known)
   if (missing.length === 0) return
   connection.exec(CREATE_MIGRATIONS_TABLE)

@@ -1,10 +1,11 @@
 import { Worker } from 'node:worker_threads'
+import type { PostgresPlace } from '../postgres/long-transaction.ts'
 import { StoreError } from '../store.ts'
 import type { SnapshotFacts } from './snapshot.ts'
 
 export interface SnapshotTask {
-  /** The database to copy; absent: `path` is a copy already. */
-  readonly from?: string
+  /** The database to copy: a file, or one on a server; absent: `path` is a copy already. */
+  readonly from?: string | PostgresPlace
   readonly path: string
 }
 
