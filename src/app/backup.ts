@@ -5,11 +5,11 @@ import type { ResolvedConfig } from '../config/read.ts'
 import type { Clock } from '../lib/clock.ts'
 import { decodePem } from '../lib/pem.ts'
 import { type BackedUpFile, BackupError, DATABASE_NAME, MANIFEST_NAME, type Manifest } from '../recovery/manifest.ts'
+import type { PostgresPlace } from '../store/postgres/long-transaction.ts'
 import { snapshot } from '../store/sqlite/snapshot-thread.ts'
 import { filesToBackUp, issuerCertificates } from './backup-files.ts'
 import { sha256OfFile } from './file-digest.ts'
 import { exists, type Home, replaceFile, syncFolder } from './home.ts'
-import { sqlitePath } from './sqlite-path.ts'
 
 export interface BackupOptions {
   readonly home: Home
@@ -43,10 +43,7 @@ export async function createBackup(options: BackupOptions): Promise<Backup> {
   const partial = join(dirname(path), `.${basename(path)}.${process.pid}.partial`)
   try {
     await mkdir(partial, { recursive: true, mode: 0o700 })
-    const facts = (await exists(sqlitePath(config)))
-      ? await snapshot({ from: sqlitePath(config), path: join(partial, DATABASE_NAME) })
-      : undefined
-    if (facts === undefined) throw new BackupError(`${sqlitePath(config)}: there is no database to back up yet`)
+    const facts = await snapshot({ from: await databaseToCopy(config), path: join(partial, DATABASE_NAME) })
     const files: BackedUpFile[] = []
     const plainKeys: string[] = []
     for (const file of await filesToBackUp(home, config, options)) {
@@ -122,6 +119,12 @@ const NAME = /^chancery-\d{8}T\d{6}Z(?:-\d+)?$/
 const LEFT_OVER = /^\.chancery-\d{8}T\d{6}Z(?:-\d+)?\.\d+\.partial$/
 const DAY_MS = 86_400_000
 
+async function databaseToCopy({ database }: ResolvedConfig): Promise<string | PostgresPlace> {
+  if (database.engine === 'postgres') return { address: database.address, settings: database.settings }
+  if (await exists(database.path)) return database.path
+  throw new BackupError(`${database.path}: there is no database to back up yet`)
+}
+
 async function chooseName(to: string, now: Date): Promise<string> {
   if (!(await exists(to))) {
     if (!(await exists(dirname(to)))) throw new BackupError(`${dirname(to)}: there is no such folder`)
@@ -145,11 +148,20 @@ function isPlainKey(path: string, content: string): boolean {
   return path === 'keys/storage.key' && content.includes(' plain ')
 }
 
+/** Files that only a connection to a database server needs. */
+function databaseSecrets({ database }: ResolvedConfig): string[] {
+  if (database.engine === 'sqlite') return []
+  const { passwordFile, caFile, certFile, keyFile } = database.settings
+  const files = [passwordFile, caFile, certFile, keyFile].filter((file) => file !== undefined)
+  return files.length === 0 ? [] : [`what opens the database server: ${files.join(', ')}`]
+}
+
 function notIncluded({ config, withKeys }: BackupOptions): string[] {
   const { passphraseFile } = config.keys
   return [
     'the root key and its passphrase, which belong offline',
     ...(passphraseFile === undefined ? [] : [`the passphrase of the online keys, in ${passphraseFile}`]),
+    ...databaseSecrets(config),
     ...(withKeys ? [] : ['the online keys, in keys/: this backup was made without them']),
     'settings that were given by --set',
     "the certificates' own log, which is kept apart so that it outlives the database",

@@ -13,6 +13,20 @@ export interface RestorePlan {
   /** What was there before goes aside; nothing is deleted. */
   readonly aside: readonly Move[]
   readonly place: readonly Move[]
+  /** Comes before all moves; absent where the database is a file. */
+  readonly load?: PlannedLoad
+}
+
+/** A database that is to be loaded into a server. */
+export interface PlannedLoad {
+  /** Name of the SQLite file beside the plan. */
+  readonly file: string
+  /** The server's address, as messages name it. */
+  readonly into: string
+  /** The newest lineage in the file, by which a load that was done is known. */
+  readonly lineage: string
+  /** The newest audit event of what is to be replaced; absent when the database was empty. */
+  readonly replaces?: { readonly id: number; readonly fingerprint: string }
 }
 
 const STAGING = 'restore.partial'
@@ -48,10 +62,27 @@ export function isRestoreCutShort(homePath: string): Promise<boolean> {
   return exists(readyPath(homePath))
 }
 
-/** Does the renames that are left. @returns false when there is nothing to finish */
-export async function finishPlan(homePath: string): Promise<boolean> {
+/** Takes a decision back, while nothing was done of it. */
+export async function withdrawPlan(homePath: string): Promise<void> {
+  await rename(readyPath(homePath), join(homePath, STAGING))
+  await syncFolder(homePath)
+  await dropStaging(homePath)
+}
+
+/**
+ * Does what is left: the load, then the renames.
+ *
+ * @param load told of the file and what to do with it; may be told twice
+ * @returns false when there is nothing to finish
+ */
+export async function finishPlan(
+  homePath: string,
+  load: (file: string, planned: PlannedLoad) => Promise<void>,
+): Promise<boolean> {
   if (!(await isRestoreCutShort(homePath))) return false
-  const { aside, place } = JSON.parse(await readFile(join(readyPath(homePath), PLAN), 'utf8')) as RestorePlan
+  const plan = JSON.parse(await readFile(join(readyPath(homePath), PLAN), 'utf8')) as RestorePlan
+  const { aside, place } = plan
+  if (plan.load !== undefined) await load(join(readyPath(homePath), plan.load.file), plan.load)
   const moved = new Set<string>()
   const move = async ({ from, to }: Move): Promise<void> => {
     await mkdir(dirname(to), { recursive: true, mode: 0o700 })

@@ -10,11 +10,13 @@ import { BackupError, DATABASE_NAME, type Manifest } from '../recovery/manifest.
 import { type RecoveryReport, recover } from '../recovery/recover.ts'
 import { ServerLock } from '../store/sqlite/lock.ts'
 import { sealSnapshot } from '../store/sqlite/snapshot.ts'
-import type { Store } from '../store/store.ts'
 import type { ParsedCertificate } from '../x509/certificate.ts'
 import { byId, FOREIGN_CONFIGURATION, issuerCertificates } from './backup-files.ts'
 import { exists, type Home, homeAt, openHome, refuseHalfRestored } from './home.ts'
+import { LoadRefused, loadIntoServer } from './load-into-server.ts'
+import { mustBeAlone } from './must-be-alone.ts'
 import { openStore } from './open-store.ts'
+import { openDestination } from './restore-destination.ts'
 import {
   commitPlan,
   dropStaging,
@@ -23,9 +25,9 @@ import {
   type Move,
   newStaging,
   readyPath,
+  withdrawPlan,
 } from './restore-plan.ts'
 import { reportName, writeReport } from './restore-report.ts'
-import { sqlitePath } from './sqlite-path.ts'
 import { verifyBackup } from './verify-backup.ts'
 
 export interface RestoreOptions {
@@ -70,28 +72,24 @@ export async function restoreBackup(
   try {
     for (const file of manifest.files) await copyInto(join(from, file.path), join(staging, file.path), file.mode)
     const config = await options.readConfig(await stagedConfiguration(staging))
-    const staged = `${sqlitePath(config)}.restoring`
-    await mkdir(dirname(staged), { recursive: true, mode: 0o700 })
-    // Nothing may be served from the old files while they are replaced.
-    const lock = ServerLock.take(sqlitePath(config))
+    const destination = await openDestination(config.database, { ...options, home, staging, manifest })
+    const { staged } = destination
     let isDecided = false
-    const dropStaged = async (): Promise<void> => {
-      for (const suffix of ['', '-wal', '-shm', '-journal', '.lock']) await rm(`${staged}${suffix}`, { force: true })
-    }
     try {
       const stamp = clock
         .now()
         .toISOString()
         .replace(/[-:]|\.\d+/g, '')
       const asideFolder = join(homePath, `replaced-${stamp}`)
-      const aside = await whatStandsInTheWay(home, config, manifest, asideFolder)
-      if (aside.length > 0 && !options.replace) {
+      const replaced = await filesInTheWay(home, manifest)
+      const inTheWay = [...replaced.map((path) => join(homePath, path)), ...destination.occupied]
+      if (inTheWay.length > 0 && !options.replace) {
         throw new BackupError(
-          `${homePath} is not empty: ${aside.map((one) => one.from).join(', ')}. Restore into another state folder, or ` +
+          `${homePath} is not empty: ${inTheWay.join(', ')}. Restore into another state folder, or ` +
             'give --replace to have these moved aside',
         )
       }
-      await dropStaged()
+      await mkdir(dirname(staged), { recursive: true, mode: 0o700 })
       await copyInto(join(from, DATABASE_NAME), staged, 0o600)
       const report = await recoverDatabase(
         { engine: 'sqlite', path: staged },
@@ -104,16 +102,21 @@ export async function restoreBackup(
       )
       await sealSnapshot(staged)
       await rm(`${staged}.lock`, { force: true })
+      const aside = [
+        ...replaced.map((path) => ({ from: join(homePath, path), to: join(asideFolder, path) })),
+        ...(await destination.keepAside(asideFolder)),
+      ]
       const reportFile = join(homePath, reportName(stamp))
+      const { moves, load } = destination.place()
       const place: Move[] = [
         ...manifest.files.map(({ path }) => ({ from: join(readyPath(homePath), path), to: join(homePath, path) })),
         { from: join(readyPath(homePath), reportName(stamp)), to: reportFile },
-        { from: staged, to: sqlitePath(config) },
+        ...moves,
       ]
       await writeReport(join(staging, reportName(stamp)), report)
-      await commitPlan(homePath, { aside, place })
+      await commitPlan(homePath, { aside, place, ...(load && { load }) })
       isDecided = true
-      await finishPlan(homePath)
+      await carryOut(homePath, config, clock)
       return {
         report,
         reportFile,
@@ -121,11 +124,20 @@ export async function restoreBackup(
         ...(aside.length > 0 && { asideFolder }),
       }
     } finally {
-      if (!isDecided) await dropStaged()
-      lock.release()
+      await destination.release(isDecided)
     }
   } finally {
     await dropStaging(homePath)
+  }
+}
+
+/** A load that failed has changed nothing, and then neither is anything else; unless nobody knows whether it failed. */
+async function carryOut(homePath: string, config: ResolvedConfig, clock: Clock): Promise<void> {
+  try {
+    await finishPlan(homePath, (file, planned) => loadIntoServer(file, planned, config, clock))
+  } catch (error) {
+    if (error instanceof LoadRefused) await withdrawPlan(homePath)
+    throw error
   }
 }
 
@@ -134,13 +146,19 @@ export async function restoreBackup(
  *
  * @returns false when there is none
  */
-export async function finishRestore(homePath: string, config: ResolvedConfig): Promise<boolean> {
+export async function finishRestore(homePath: string, config: ResolvedConfig, clock: Clock): Promise<boolean> {
   if (!(await isRestoreCutShort(homePath))) return false
-  const lock = ServerLock.take(sqlitePath(config))
+  const { database } = config
+  const lock = database.engine === 'sqlite' ? ServerLock.take(database.path) : undefined
   try {
-    return await finishPlan(homePath)
+    return await finishPlan(homePath, (file, planned) => loadIntoServer(file, planned, config, clock))
+  } catch (error) {
+    if (!(error instanceof LoadRefused)) throw error
+    throw new BackupError(`${error.message}. Or remove ${readyPath(homePath)}: then there was no restore`, {
+      cause: error,
+    })
   } finally {
-    lock.release()
+    lock?.release()
   }
 }
 
@@ -193,15 +211,6 @@ async function recoverDatabase(
   }
 }
 
-async function mustBeAlone(store: Store): Promise<void> {
-  const running = await store.instances.list()
-  if (running.length === 0) return
-  throw new BackupError(
-    `servers work on this database: ${running.map(({ name }) => name).join(', ')}. Stop all of them first; one that ` +
-      'died is forgotten two minutes after its last sign of life',
-  )
-}
-
 async function ownLog(config: ResolvedConfig): Promise<string[]> {
   return (await listLogFiles(config.issuanceLog.path)).length === 0 ? [] : [config.issuanceLog.path]
 }
@@ -222,25 +231,11 @@ async function mustBeSameCa(home: Home, manifest: Manifest): Promise<void> {
   )
 }
 
-async function whatStandsInTheWay(
-  home: Home,
-  config: ResolvedConfig,
-  manifest: Manifest,
-  asideFolder: string,
-): Promise<Move[]> {
-  const moves: Move[] = []
-  for (const { path } of manifest.files) {
-    const from = join(home.path, path)
-    if (await exists(from)) moves.push({ from, to: join(asideFolder, path) })
-  }
-  for (const suffix of ['', '-wal', '-shm', '-journal']) {
-    const from = `${sqlitePath(config)}${suffix}`
-    // A database elsewhere stays on its disk.
-    const isInside = from.startsWith(join(home.path, '/'))
-    const to = isInside ? join(asideFolder, `${DATABASE_NAME}${suffix}`) : `${from}.${asideFolder.slice(-16)}`
-    if (await exists(from)) moves.push({ from, to })
-  }
-  return moves
+/** Files of the backup that the state folder has too, relative to it. */
+async function filesInTheWay(home: Home, manifest: Manifest): Promise<string[]> {
+  const found: string[] = []
+  for (const { path } of manifest.files) if (await exists(join(home.path, path))) found.push(path)
+  return found
 }
 
 async function copyInto(from: string, to: string, mode: number): Promise<void> {

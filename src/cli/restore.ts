@@ -59,7 +59,7 @@ async function finish(context: CommandContext): Promise<number> {
   let file: string | undefined
   for (const name of ['chancery.yaml', FOREIGN_CONFIGURATION])
     if (file === undefined && (await exists(join(waiting, name)))) file = join(waiting, name)
-  if (!(await finishRestore(context.homePath, await context.config(file))))
+  if (!(await finishRestore(context.homePath, await context.config(file), context.clock)))
     throw new CommandError(`${context.homePath}: no restore waits to be finished`)
   context.out('The restore is finished. Its report is in the state folder, restore-report-*.json.')
   return 0
@@ -72,6 +72,10 @@ function tell(context: CommandContext, { report, reportFile, notIncluded, asideF
   if (asideFolder !== undefined) context.out(`What was here before: ${asideFolder}`)
   if (notIncluded.length > 0) context.out('The backup does not hold, and the start may need:')
   for (const thing of notIncluded) context.out(`  - ${thing}`)
+  if (context.list('set').some((text) => text.startsWith('store')))
+    context.out(
+      'The database was named by --set store.url. Write that into the configuration first: without it, the server would begin another database.',
+    )
   context.out('Next: chancery check, then start the server, and make a new backup.')
 }
 

@@ -27,7 +27,7 @@ export interface Manifest {
   /** Id of each issuing CA whose certificate is in it, by name. */
   readonly issuers: Readonly<Record<string, string>>
   readonly files: readonly BackedUpFile[]
-  /** Absent when the database is a PostgreSQL server's, which has its own backup. */
+  /** Of the copy in `DATABASE_NAME`, whatever engine it was made of; absent in a backup of files alone. */
   readonly database?: {
     readonly bytes: number
     readonly sha256: string

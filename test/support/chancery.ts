@@ -139,9 +139,15 @@ export async function spawnChancery(
 /** Runs one command line of Chancery to its end. */
 export async function runChancery(
   args: readonly string[],
-  options: { readonly home: string; readonly env?: Readonly<Record<string, string>> },
+  options: {
+    readonly home: string
+    readonly env?: Readonly<Record<string, string>>
+    /** Told of the process at once; for tests that end it while it works. */
+    readonly onSpawn?: (child: ChildProcess) => void
+  },
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const child = spawnCli(args, options)
+  options.onSpawn?.(child.process)
   await child.ended
   return { code: child.process.exitCode, stdout: child.stdout(), stderr: child.stderr() }
 }
