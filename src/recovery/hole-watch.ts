@@ -4,7 +4,7 @@ import type { ChangePage } from '../store/history.ts'
 /** A transaction that took its number and did not commit for so long will not commit any more. */
 const PATIENCE_MS = 60_000
 /** More than any engine leaves between transactions that run at once. */
-const MOST_HOLES = 10_000
+export const MOST_HOLES = 10_000
 
 /**
  * Watches rising numbers of which some may come late: on an engine with many writers, an audit event may become visible

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import type { Change, HistoryStore, Lineage } from '../store/history.ts'
+import { MOST_HOLES } from './hole-watch.ts'
 import { LogError } from './log-error.ts'
 import { readLog } from './log-files.ts'
 import type { Mark } from './log-records.ts'
@@ -42,21 +43,40 @@ export async function readLostTime(folder: string, history: HistoryStore): Promi
     )
   }
   const branch = await lastShared(shared.marks, history)
+  const missing = await missingBefore(branch.id, history)
+  const first = Math.min(...missing)
+  // A late event was written after a mark that is before it.
+  const from = shared.marks.findLast(({ id }) => id < first)?.file ?? shared.firstFile
   return {
     folder,
     isComplete: await coversAllAfter(shared, shared === spans.at(-1), lived, history),
     lastWrittenAt: (await stat(lastPath)).mtime,
     tornBytes,
     async *changes() {
-      for await (const { file, records } of readLog(folder, { from: branch.file })) {
+      for await (const { file, records } of readLog(folder, { from: Math.min(from, branch.file) })) {
         const isShared = file.number >= shared.firstFile && file.number <= shared.lastFile
         yield records.filter((record): record is Change => {
           if (record.kind === 'segment' || record.kind === 'mark') return false
-          return !isShared || record.id > branch.id
+          return !isShared || record.id > branch.id || missing.has(record.id)
         })
       }
     },
   }
+}
+
+/**
+ * Numbers of events that the store lacks below one that it has. A copy of PostgreSQL lacks what was not committed yet
+ * when it was made, also where an event of a greater number was.
+ */
+async function missingBefore(id: number, history: HistoryStore): Promise<ReadonlySet<number>> {
+  const oldest = (await history.oldestId()) ?? 1
+  const after = Math.max(id - MOST_HOLES, oldest - 1, 0)
+  const missing = new Set<number>()
+  if (after >= id) return missing
+  const { ids } = await history.changes({ after, upTo: id, limit: MOST_HOLES })
+  let next = after + 1
+  for (const known of ids ?? []) for (; next <= known; next++) if (next < known) missing.add(next)
+  return missing
 }
 
 async function readSpans(folder: string) {
