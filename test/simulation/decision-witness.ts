@@ -216,7 +216,7 @@ export class DecisionWitness {
     this.#checkOften(rows, reservations)
   }
 
-  /** No name had more certificates, or sooner, than the rules allow, however many asked at once. */
+  /** No name had more certificates, or sooner, than the rules allow. */
   #checkOften(rows: readonly NamedRow[], reservations: ReadonlyMap<string, Reservation>): void {
     const { member, crowd } = OFTEN
     const runs = new Map<string, Reservation[]>()
