@@ -9,6 +9,7 @@ import { createClockGuard } from '../lib/clock-guard.ts'
 import { get as httpGet } from '../lib/node-http.ts'
 import { decodePem } from '../lib/pem.ts'
 import type { Random } from '../lib/random.ts'
+import { explainMark, readMark } from '../store/copy/move-marks.ts'
 import { parseCertificate } from '../x509/certificate.ts'
 import { authorityState } from './authority-state.ts'
 import { watched } from './chores.ts'
@@ -96,7 +97,9 @@ const LOOKS: Readonly<Record<string, Look>> = {
       const clockGuard = createClockGuard({ clock, toleranceSeconds: config.limits.clockTolerance, newestSeen: seen })
       const clockProblem = clockGuard.problem()
       const counts = await store.retention.counts()
+      const mark = readMark((await store.history.lineages()).at(-1))
       return [
+        ...(mark === undefined ? [] : [bad(explainMark(mark))]),
         ...(await findMissingIssuers(store, await everyIssuer(home, config), clock.now())).map(({ advice }) =>
           bad(advice),
         ),

@@ -6,6 +6,7 @@ import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { openIssuanceLog } from '../recovery/issuance-log.ts'
 import { withLoggedEndings } from '../recovery/logged-store.ts'
+import { explainMark, readMark } from '../store/copy/move-marks.ts'
 import type { Store } from '../store/store.ts'
 import type { Background } from './background.ts'
 import { StartError } from './start-error.ts'
@@ -70,6 +71,8 @@ async function currentLineage(store: Store, { clock, random }: { readonly clock:
   await store.history.beginFirst(random.bytes(16).toString('hex'), clock.now())
   const lineage = (await store.history.lineages()).at(-1)
   if (lineage === undefined) throw new Error('the history of the store was begun and cannot be found')
+  const mark = readMark(lineage)
+  if (mark !== undefined) throw new StartError(explainMark(mark))
   if (lineage.finishedAt === undefined) {
     throw new StartError(
       'a restore of this database was begun and did not end; nothing may be served before. Run: chancery restore --in-place',

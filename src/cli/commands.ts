@@ -148,6 +148,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./restore.ts')).command,
   },
   {
+    name: 'store move',
+    summary: 'move the database to another engine or place, while no server runs',
+    load: async () => (await import('./store-move.ts')).command,
+  },
+  {
     name: 'certificates import',
     summary: 'make certificates known that the database lacks, so that they can be found and revoked',
     load: async () => (await import('./certificates-import.ts')).command,

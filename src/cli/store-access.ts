@@ -4,6 +4,7 @@ import { openStore } from '../app/open-store.ts'
 import { readPassphrase } from '../app/passphrase.ts'
 import { holdsWrapped, loadStorageKey } from '../app/storage-key.ts'
 import type { ResolvedConfig } from '../config/read.ts'
+import { explainMark, readMark } from '../store/copy/move-marks.ts'
 import type { Store } from '../store/store.ts'
 import { type CommandContext, CommandError } from './command.ts'
 
@@ -24,6 +25,7 @@ export async function withStoreOnly<T>(
     throw new CommandError(`there is no database ${database.path}; set CHANCERY_HOME to the state folder of the server`)
   const store = await openStore(database, { clock: context.clock, random: context.random })
   try {
+    await refuseMoved(store)
     return await work({ config, store })
   } finally {
     await store.close()
@@ -48,6 +50,7 @@ export async function withStore<T>(
   const passphrase = await readPassphrase(config.keys.passphraseFile)
   const store = await openStore(config.database, { clock: context.clock, random: context.random })
   try {
+    await refuseMoved(store)
     const { keys: wrappedKeys } = await loadStorageKey(home.storageKey, {
       random: context.random,
       passphrase,
@@ -57,4 +60,10 @@ export async function withStore<T>(
   } finally {
     await store.close()
   }
+}
+
+/** What is written to a database that was moved away is lost, and what is read there is old. */
+async function refuseMoved(store: Store): Promise<void> {
+  const mark = readMark((await store.history.lineages()).at(-1))
+  if (mark !== undefined) throw new CommandError(explainMark(mark))
 }

@@ -16,7 +16,7 @@ export const ORDER_ERROR: StoredProblem = {
 }
 
 /** Named secrets of which no earlier use may count any more. */
-const VOID_SECRETS = ['nonce-key']
+export const VOID_SECRETS = ['nonce-key']
 
 /** Rows written in one transaction. */
 const BATCH = 200

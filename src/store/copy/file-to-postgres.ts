@@ -3,30 +3,15 @@ import type { Clock } from '../../lib/clock.ts'
 import { MIGRATIONS } from '../migrations/index.ts'
 import { postgresTarget, schemaOf } from '../postgres/copy-ends.ts'
 import { sqlState } from '../postgres/errors.ts'
-import { liveInstances } from '../postgres/instances.ts'
+import { keepServersOut } from '../postgres/keep-servers-out.ts'
 import { inLongTransaction, type PostgresPlace } from '../postgres/long-transaction.ts'
-import type { Reads, Sql } from '../sql/database.ts'
-import { newestMark, readLineages } from '../sql/history.ts'
+import { readLineages } from '../sql/history.ts'
 import { connectSqlite } from '../sqlite/connection.ts'
 import { sqliteSource } from '../sqlite/copy-ends.ts'
 import { StoreError } from '../store.ts'
 import { clearTables, copyTables, type TableDigest } from './copy-rows.ts'
-import { type TableShape, tableShapes } from './table-shapes.ts'
-import { WRITTEN_BY_CHECKS } from './tables.ts'
-
-/** What a database holds, as far as one must know who is to replace it. */
-export interface Occupant {
-  /** The newest audit event; id 0 when there is none. */
-  readonly newest: { readonly id: number; readonly fingerprint: string }
-  /** Ids of the issuing CAs that it has CRLs of. */
-  readonly issuers: readonly string[]
-}
-
-const ISSUERS = 'SELECT issuer_id FROM crl_state ORDER BY issuer_id'
-
-// Changes nothing, and yet no server can say at the same time that it is alive: its heartbeat reads these rows, and we
-// read those of the heartbeats, and both are serializable.
-const KEEP_SERVERS_OUT = 'UPDATE schema_migrations SET applied_at = applied_at'
+import { type Occupant, occupantOf } from './occupant.ts'
+import { tableShapes } from './table-shapes.ts'
 
 /** The newest lineage of a database in a file; empty when it has none. */
 export function newestLineage(path: string): string {
@@ -94,25 +79,4 @@ export async function loadFileIntoPostgres(
   } finally {
     file?.close()
   }
-}
-
-/** To be called first in a serializable transaction, which then fails at its end if a server started meanwhile. */
-async function keepServersOut(sql: Sql, clock: Clock): Promise<void> {
-  await sql.run(KEEP_SERVERS_OUT)
-  const running = await liveInstances(sql, clock.now())
-  if (running.length > 0)
-    throw new StoreError('busy', `servers work on this database: ${running.map(({ name }) => name).join(', ')}`)
-}
-
-async function occupantOf(sql: Reads, shapes: readonly TableShape[]): Promise<Occupant | undefined> {
-  for (const { name } of shapes) {
-    if (WRITTEN_BY_CHECKS.has(name)) continue
-    if ((await sql.get(`SELECT 1 AS found FROM ${name} LIMIT 1`)) === undefined) continue
-    const newest = await newestMark(sql)
-    return {
-      newest: { id: newest?.id ?? 0, fingerprint: newest?.fingerprint ?? '' },
-      issuers: (await sql.all<{ issuer_id: string }>(ISSUERS)).map((row) => row.issuer_id),
-    }
-  }
-  return undefined
 }

@@ -5,6 +5,8 @@ import { ACCOUNT_COLUMNS } from './accounts.ts'
 export const BEGIN = `
   INSERT INTO store_lineages (epoch, lineage, started_at, branched_after, finished_at) VALUES (?, ?, ?, ?, NULL)`
 
+export const RENAME = 'UPDATE store_lineages SET lineage = ?, started_at = ? WHERE epoch = ?'
+
 export const FINISH = 'UPDATE store_lineages SET finished_at = ? WHERE epoch = ?'
 
 export const NEWEST_EVENT = 'SELECT id FROM audit_events WHERE id > 0 ORDER BY id DESC LIMIT 1'

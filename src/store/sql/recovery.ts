@@ -1,4 +1,5 @@
 import { identifierKey } from '../../lib/identifier.ts'
+import { readMark } from '../copy/move-marks.ts'
 import type { EabKeyFacts } from '../history.ts'
 import type { AccountRecord } from '../records.ts'
 import type { Ended, IssuedCertificate, KnownRevocation, RecoveryStore } from '../recovery.ts'
@@ -36,6 +37,7 @@ import {
   PUT_EAB_KEY,
   PUT_ORDER,
   PUT_REVOCATION,
+  RENAME,
   REVOKE_ACCOUNT,
 } from './recovery-statements.ts'
 
@@ -54,7 +56,11 @@ export function createRecoveryStore(database: Database): RecoveryStore {
     begin: (lineage, now) =>
       database.write(async (sql) => {
         const last = (await readLineages(sql)).at(-1)
-        if (last !== undefined && last.finishedAt === undefined) return last.epoch
+        if (last !== undefined && last.finishedAt === undefined) {
+          // Whoever restores a database that was moved away means to go on from it.
+          if (readMark(last) !== undefined) await sql.run(RENAME, lineage, now.getTime(), last.epoch)
+          return last.epoch
+        }
         const epoch = (last?.epoch ?? -1) + 1
         const newest = await sql.get<{ id: number }>(NEWEST_EVENT)
         await sql.run(BEGIN, epoch, lineage, now.getTime(), newest?.id ?? 0)
