@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { type SpawnedChancery, spawnChancery } from '../test/support/chancery.ts'
+import { measureBareRequest } from './bare-runtime.ts'
 import { type CryptoFloor, meanFloor, measureFloor } from './floor.ts'
 import { type LoadResult, type Responder, runLoad, startResponder } from './load.ts'
 import { type Metrics, scrape, total } from './metrics.ts'
@@ -15,7 +16,8 @@ Starts a server on a new state folder and takes it through complete http-01 issu
 identifier each. The first line is that of a new process; then come so many orders that are not measured (--warm-up), in which
 the runtime compiles what is used often, and then the lines of a process as it is for the rest of its life. Each stands beside
 what this machine's cryptography costs: one P-256 verification for each signed request that was really made, one for the
-CSR, one signature, as \`openssl speed\` has them before and after the run.
+CSR, one signature, as \`openssl speed\` has them before and after the run. Beside it, too, stands what the runtime alone takes for as
+many requests: a server that reads, parses, verifies and answers them, with no ACME, policy, certificates or store behind.
 A last line says where the server's CPU went: the last run is repeated under a sampling profiler, which itself costs a
 little, and the parts add up to what the repeated run took. With --profile it is kept in a file for a profile viewer.
 CPU and memory are of the server's process alone and are read from /proc, so they are null elsewhere than on Linux.
@@ -70,7 +72,9 @@ async function main(): Promise<void> {
       // A shared machine is not of one speed, so the floor is that of the moments before and after.
       const before = await measureFloor()
       const measured = await run(concurrency)
-      print(report(state, concurrency, measured, meanFloor(before, await measureFloor()), server.pid))
+      const floor = meanFloor(before, await measureFloor())
+      const bareRequestMs = await measureBareRequest(concurrency)
+      print(report(state, concurrency, measured, { floor, bareRequestMs }, server.pid))
     }
     const warmUp = Number(values['warm-up'])
     if (warmUp > 0) {
@@ -136,10 +140,12 @@ function report(
   state: 'fresh' | 'warm',
   concurrency: number,
   { result, cpu, threads, signedRequests, after }: Measured,
-  floor: CryptoFloor,
+  { floor, bareRequestMs }: { floor: CryptoFloor; bareRequestMs: number | undefined },
   pid: number,
 ) {
   const floorMs = ((signedRequests + 1) * floor.verifyUs + floor.signUs) / 1000
+  const bareMs =
+    bareRequestMs === undefined ? undefined : signedRequests * bareRequestMs + (floor.verifyUs + floor.signUs) / 1000
   const percentile = (share: number): number =>
     round(result.latenciesMs[Math.floor(result.latenciesMs.length * share)] ?? 0)
   return {
@@ -160,6 +166,8 @@ function report(
     floor: { source: floor.source, signUs: round(floor.signUs), verifyUs: round(floor.verifyUs) },
     cryptoFloorMs: round(floorMs),
     timesFloor: cpu === undefined ? null : round(cpu.allMs / floorMs),
+    bareRuntimeMs: bareMs === undefined ? null : round(bareMs),
+    bareRuntimeTimesFloor: bareMs === undefined ? null : round(bareMs / floorMs),
     eventLoopDelayP50Ms: delayMs(after, '0.5'),
     eventLoopDelayP99Ms: delayMs(after, '0.99'),
     serverPeakMiB: peakMiB(pid) ?? null,
