@@ -46,7 +46,7 @@ export async function ensureAuthority(
     default:
       found satisfies never
   }
-  if (((await deps.store.retention.counts())['certificates'] ?? 0) > 0) {
+  if (await deps.store.retention.holdsAny(['certificates'])) {
     throw new HomeError(
       `${databaseName(config.database)} knows certificates, but the keys of the CA that issued them are not in ` +
         `${home.path}. ${config.database.engine === 'postgres' ? REPLICA_ADVICE : RESTORE_ADVICE}`,

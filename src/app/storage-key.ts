@@ -48,9 +48,8 @@ export function createWrappedKeys(key: Buffer, random: Random): WrappedKeys {
 }
 
 /** Whether the store holds something that only its present storage key can open. */
-export async function holdsWrapped(store: Pick<Store, 'retention'>): Promise<boolean> {
-  const { secrets = 0, eab_keys = 0 } = await store.retention.counts()
-  return secrets + eab_keys > 0
+export function holdsWrapped(store: Pick<Store, 'retention'>): Promise<boolean> {
+  return store.retention.holdsAny(['secrets', 'eab_keys'])
 }
 
 /**

@@ -30,8 +30,13 @@ export interface RetentionStore {
    * `unusedAccountsSeconds`.
    */
   sweep(policy: RetentionPolicy, options: { now: Date; batch: number }): Promise<number>
-  /** Rows per table, for metrics and tests. */
+  /**
+   * Rows per table, for metrics and tests. Reads an index of every table, so it takes long where there is much; of the
+   * two that only grow and end with the oldest, decisions and the audit trail, it looks at the first and the last number.
+   */
   counts(): Promise<Record<string, number>>
+  /** Whether any of these tables holds a row. Costs the same however many there are. */
+  holdsAny(tables: readonly string[]): Promise<boolean>
 }
 
 /** One server that works on the database. */
