@@ -72,7 +72,7 @@ function tell(context: CommandContext, { report, reportFile, notIncluded, asideF
   if (asideFolder !== undefined) context.out(`What was here before: ${asideFolder}`)
   if (notIncluded.length > 0) context.out('The backup does not hold, and the start may need:')
   for (const thing of notIncluded) context.out(`  - ${thing}`)
-  if (context.list('set').some((text) => text.startsWith('store')))
+  if (context.list('set').some((text) => /^store(\.url)?=/.test(text)))
     context.out(
       'The database was named by --set store.url. Write that into the configuration first: without it, the server would begin another database.',
     )

@@ -4,7 +4,7 @@ import { openStore } from '../app/open-store.ts'
 import { readPassphrase } from '../app/passphrase.ts'
 import { holdsWrapped, loadStorageKey } from '../app/storage-key.ts'
 import type { ResolvedConfig } from '../config/read.ts'
-import { explainMark, readMark } from '../store/copy/move-marks.ts'
+import { explainMark, readMark } from '../store/move-marks.ts'
 import type { Store } from '../store/store.ts'
 import { type CommandContext, CommandError } from './command.ts'
 

@@ -143,14 +143,15 @@ describe('a database copied from engine to engine', { skip: missingPostgres() ??
     file.close()
   })
 
-  test('a copy is of one moment while others write, through a pooler and past the deadlines of statements', async (t) => {
+  test('KF-E08 a copy is of one moment while others write, and copies go through a pooler and past deadlines of the role', async (t) => {
     if (missingPgBouncer() !== undefined) return t.skip(missingPgBouncer())
     const database = await withTables()
-    await load(original, database)
     await server.sql('postgres', `ALTER DATABASE ${database} SET statement_timeout = '50ms'`)
     await server.sql('postgres', `ALTER DATABASE ${database} SET idle_in_transaction_session_timeout = '50ms'`)
     const bouncer: PgBouncer = await startPgBouncer(server)
     try {
+      const pooled = { address: bouncer.address(database), settings: { ...TEST_SETTINGS, pooler: true } }
+      await loadFileIntoPostgres(original, pooled, { clock: systemClock, lineage: LINEAGE, replaces: undefined })
       let stopping = false
       const writing = (async () => {
         for (let n = 0; !stopping; n++)
@@ -160,7 +161,6 @@ describe('a database copied from engine to engine', { skip: missingPostgres() ??
           )
       })()
       const copy = join(folder, 'pooled.db')
-      const pooled = { address: bouncer.address(database), settings: { ...TEST_SETTINGS, pooler: true } }
       await copyPostgresToFile(pooled, copy, { clock: systemClock })
       stopping = true
       await writing
@@ -193,6 +193,31 @@ describe('a database copied from engine to engine', { skip: missingPostgres() ??
       /blocked_keys.reason of the row with spki_sha256 "spki" holds the character U\+0000/,
     )
     assert.equal(await findOccupant(place(database), { clock: systemClock }), undefined)
+  })
+
+  test('KF-E12 a copy that is not what was read is noticed, and nothing is loaded', async () => {
+    const changes = {
+      'another value': `BEGIN NEW.contact := 'x'; RETURN NEW; END`,
+      'a row less': `BEGIN RETURN CASE WHEN NEW.id = 'id-2' THEN NULL ELSE NEW END; END`,
+    }
+    const file = newFile((made) => {
+      for (const id of ['id-1', 'id-2'])
+        made
+          .prepare(
+            `INSERT INTO accounts (id, directory, jwk, thumbprint, spki_sha256, contact, created_at) VALUES (?, 'd', 'j', ?, 's', '[]', 1)`,
+          )
+          .run(id, id)
+    })
+    for (const [what, body] of Object.entries(changes)) {
+      const database = await withTables()
+      await server.sql(
+        database,
+        `CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql AS $$ ${body} $$;
+         CREATE TRIGGER change BEFORE INSERT ON accounts FOR EACH ROW EXECUTE FUNCTION change()`,
+      )
+      await assert.rejects(load(file, database), /the copy of accounts is not what was copied/, what)
+      assert.equal(await findOccupant(place(database), { clock: systemClock }), undefined)
+    }
   })
 
   test('a load that ends in the middle has changed nothing, and may be made again', async () => {

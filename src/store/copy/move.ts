@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { Random } from '../../lib/random.ts'
 import { MIGRATIONS } from '../migrations/index.ts'
+import { explainMark, type MoveMark, markText, readMark } from '../move-marks.ts'
 import { appendAudit } from '../sql/audit.ts'
 import type { Reads, Sql } from '../sql/database.ts'
 import { newestMark, readLineages } from '../sql/history.ts'
@@ -8,7 +9,6 @@ import { BEGIN, FORGET_NONCES, FORGET_SECRET } from '../sql/recovery-statements.
 import { StoreError } from '../store.ts'
 import { clearTables, copyTables, type TableDigest } from './copy-rows.ts'
 import type { MoveEnd } from './move-ends.ts'
-import { explainMark, type MoveMark, markText, readMark } from './move-marks.ts'
 import { occupantOf } from './occupant.ts'
 import { tableShapes } from './table-shapes.ts'
 

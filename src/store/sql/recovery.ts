@@ -1,6 +1,6 @@
 import { identifierKey } from '../../lib/identifier.ts'
-import { readMark } from '../copy/move-marks.ts'
 import type { EabKeyFacts } from '../history.ts'
+import { readMark } from '../move-marks.ts'
 import type { AccountRecord } from '../records.ts'
 import type { Ended, IssuedCertificate, KnownRevocation, RecoveryStore } from '../recovery.ts'
 import { accountParams } from './accounts.ts'

@@ -1,4 +1,4 @@
-import type { Lineage } from '../history.ts'
+import type { Lineage } from './history.ts'
 
 /**
  * What a move writes into the two databases, each as a life that never ends and that no program therefore serves, this
