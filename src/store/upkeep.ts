@@ -6,7 +6,10 @@ export interface ClockStore {
   note(now: Date): Promise<void>
   /** The newest instant that was noted, or at which something was last done; undefined for a new store. */
   newestSeen(): Promise<Date | undefined>
-  /** An operator says that `now` is right, although a later instant was seen: it is forgotten. */
+  /**
+   * An operator says that `now` is right, although a later instant was seen: it is forgotten, and what was proved more than
+   * a minute after `now` was proved under a clock that was wrong, and has expired (KF-E09).
+   */
   accept(now: Date, audit: AuditEvent): Promise<void>
 }
 

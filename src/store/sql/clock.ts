@@ -1,3 +1,4 @@
+import { PROOF_AHEAD_MS } from '../records.ts'
 import type { ClockStore } from '../store.ts'
 import { appendAudit } from './audit.ts'
 import type { Database, Sql } from './database.ts'
@@ -14,6 +15,12 @@ const READ = 'SELECT at FROM heartbeat WHERE id = 1'
 const LAST_EVENT = 'SELECT at FROM audit_events WHERE id = (SELECT MAX(id) FROM audit_events)'
 
 const RESET = 'UPDATE heartbeat SET at = ? WHERE id = 1'
+
+// They count for nothing already; without this they would be good again once the instant comes that they name.
+const END_PROOFS_AHEAD = `
+  UPDATE authorizations SET expires_at = ? WHERE expires_at > ? AND COALESCE(
+    proved_at, (SELECT MAX(v.validated_at) FROM challenges v WHERE v.authorization_id = authorizations.id), 0
+  ) > ?`
 
 interface Row {
   readonly at: number
@@ -36,7 +43,9 @@ export function createClockStore(database: Database): ClockStore {
 
     accept: (now, audit) =>
       database.write(async (sql) => {
-        await sql.run(RESET, now.getTime())
+        const at = now.getTime()
+        await sql.run(RESET, at)
+        await sql.run(END_PROOFS_AHEAD, at, at, at + PROOF_AHEAD_MS)
         await appendAudit(sql, audit)
       }),
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { auditEvent, hours, later } from '../../support/records.ts'
-import type { WithStore } from './harness.ts'
+import { auditEvent, dnsName, hours, later } from '../../support/records.ts'
+import { createAccount, placeOrder, prove, type WithStore } from './harness.ts'
 
 export function clockContract(withStore: WithStore): void {
   test('KF-E09 the newest instant is remembered, whatever it was seen by, and never goes back by itself', () =>
@@ -36,5 +36,29 @@ export function clockContract(withStore: WithStore): void {
       await store.clock.accept(now, auditEvent(now, 'clock.accepted', { requestId: 'req_accept' }))
       assert.deepEqual(await store.clock.newestSeen(), now)
       assert.equal((await store.audit.findByReference('req_accept', 10)).length, 1)
+    }))
+
+  test('KF-E09 what was proved while the clock was ahead is no proof once the clock is right, and does not become one later', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      const account = await createAccount(store, now)
+      const names = ['before.test', 'ahead.test', 'pending.test'].map(dnsName)
+      const { authorizations } = await placeOrder(store, account, names, now)
+      const [before, ahead, pending] = authorizations
+      assert.ok(before && ahead && pending)
+      await prove(store, before, now, hours(100))
+      const wrong = later(now, hours(1))
+      await prove(store, ahead, wrong, hours(8))
+      const provedAt = async (at: Date): Promise<string[]> => {
+        const asked = names.map((identifier) => ({ identifier, wildcard: false }))
+        const found = await store.authorizations.findValid(account.directory, account.id, asked, at)
+        return found.map(({ identifier }) => identifier.value).sort()
+      }
+      assert.deepEqual(await provedAt(wrong), ['ahead.test', 'before.test'])
+      await store.clock.accept(now, auditEvent(now, 'clock.accepted'))
+      assert.deepEqual(await provedAt(wrong), ['before.test'])
+      assert.deepEqual(await provedAt(now), ['before.test'])
+      const kept = await store.authorizations.find(account.directory, account.id, pending.id)
+      assert.deepEqual(kept?.expiresAt, pending.expiresAt, 'what nobody proved stays as it is')
     }))
 }
