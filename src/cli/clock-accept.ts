@@ -22,7 +22,7 @@ export const command: Command = {
         event: 'clock.accepted',
         data: { newestSeen: seen.toISOString(), by: 'cli' },
       })
-      context.out('The later time is forgotten. Restart the server.')
+      context.out('The later time is forgotten, and what was proved under it has ended. Restart the server.')
       return 0
     }),
 }
