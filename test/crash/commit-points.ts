@@ -296,6 +296,7 @@ export const READS: ReadonlySet<string> = new Set([
   'policyVersions.find',
   'policyVersions.list',
   'retention.counts',
+  'retention.holdsAny',
   'clock.newestSeen',
   'instances.beat',
   'instances.list',

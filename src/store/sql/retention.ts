@@ -182,10 +182,9 @@ async function countRows(database: Reads, { name, key, start }: (typeof TABLES)[
 
 async function countNumbers(database: Reads, name: string): Promise<number> {
   // Both ends in one SELECT would be looked for in every row.
-  const found = await database.get<{ counted: number | null }>(
-    `SELECT (SELECT MAX(id) FROM ${name}) - (SELECT MIN(id) FROM ${name}) + 1 AS counted`,
-  )
-  return found?.counted ?? 0
+  const end = (which: 'MIN' | 'MAX') => database.get<{ id: number | null }>(`SELECT ${which}(id) AS id FROM ${name}`)
+  const [oldest, newest] = [(await end('MIN'))?.id, (await end('MAX'))?.id]
+  return typeof oldest === 'number' && typeof newest === 'number' ? newest - oldest + 1 : 0
 }
 
 async function sweep(sql: Sql, policy: RetentionPolicy, { now, batch }: { now: Date; batch: number }): Promise<number> {

@@ -64,6 +64,16 @@ export function retentionContract(withStore: WithStore): void {
       assert.deepEqual(new Set(Object.values(counts)), new Set([0]))
     }))
 
+  test('whether tables hold anything is answered without counting them; a table that is not there is a mistake', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      assert.equal(await store.retention.holdsAny(['certificates', 'orders']), false)
+      await readyOrder(store, await createAccount(store, now), [dnsName('a.test')], now)
+      assert.equal(await store.retention.holdsAny(['certificates', 'orders']), true)
+      assert.equal(await store.retention.holdsAny(['certificates']), false)
+      await assert.rejects(store.retention.holdsAny(['certificates; --']), /there is no table/)
+    }))
+
   test('CQ-O14 an order goes with its authorizations when its time after its end is over, and not a moment before', () =>
     withStore(async ({ store, clock }) => {
       const now = clock.now()
