@@ -153,6 +153,7 @@ function report(
     concurrency,
     done: result.done,
     failed: result.failed,
+    refused: result.refused,
     ordersPerSecond: round(result.done / result.seconds),
     p50Ms: percentile(0.5),
     p99Ms: percentile(0.99),

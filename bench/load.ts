@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { AcmeTestClient } from '../test/support/acme-test-client.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type AcmeReply, AcmeTestClient } from '../test/support/acme-test-client.ts'
 import { generateTestKey } from '../test/support/test-keys.ts'
 
 /** An http-01 responder for every name and address of this machine; tokens are published while they are needed. */
@@ -41,6 +42,8 @@ export async function startResponder(): Promise<Responder> {
 export interface LoadResult {
   readonly done: number
   readonly failed: number
+  /** Orders that were sent away with 503 and came again when `Retry-After` said so. */
+  readonly refused: number
   readonly seconds: number
   readonly latenciesMs: readonly number[]
   readonly errors: readonly string[]
@@ -73,6 +76,7 @@ export async function runLoad(options: {
   const certificateKey = generateTestKey('ES256')
   const latenciesMs: number[] = []
   const errors: string[] = []
+  let refused = 0
   let next = 0
   const started = performance.now()
   const worker = async (): Promise<void> => {
@@ -90,7 +94,12 @@ export async function runLoad(options: {
     }
   }
   const issue = async (client: AcmeTestClient, address: string): Promise<void> => {
-    const order = await client.newOrder([address])
+    let order = await client.newOrder([address])
+    while (order.status === 503) {
+      refused++
+      await sleep(secondsToWait(order) * 1000)
+      order = await client.newOrder([address])
+    }
     if (order.status !== 201) throw new Error(`newOrder ${order.status} ${order.text}`)
     for (const url of order.json.authorizations as string[]) {
       const authorization = await client.postAsGet(url)
@@ -115,8 +124,15 @@ export async function runLoad(options: {
   return {
     done: latenciesMs.length,
     failed: errors.length,
+    refused,
     seconds,
     latenciesMs: latenciesMs.sort((a, b) => a - b),
     errors,
   }
+}
+
+function secondsToWait(refusal: AcmeReply): number {
+  const seconds = Number(refusal.headers['retry-after'])
+  if (!(seconds >= 1)) throw new Error(`503 without Retry-After: ${refusal.text}`)
+  return seconds
 }

@@ -115,6 +115,7 @@ async function loadAll(replicas: Replicas, responder: Responder): Promise<LoadRe
   return {
     done: results.reduce((sum, { done }) => sum + done, 0),
     failed: results.reduce((sum, { failed }) => sum + failed, 0),
+    refused: results.reduce((sum, { refused }) => sum + refused, 0),
     seconds: (performance.now() - started) / 1000,
     latenciesMs: results.flatMap(({ latenciesMs }) => latenciesMs).sort((a, b) => a - b),
     errors: results.flatMap(({ errors }) => errors),
