@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { Turns } from '../src/signer/turns.ts'
 import { generateTestKey } from '../test/support/test-keys.ts'
-import { Door } from './door.ts'
 import { startResponder } from './load.ts'
 import { ObedientClient, Witness } from './obedient-client.ts'
 import { loopback, percentile, round, startWatchedServer } from './watched-server.ts'
@@ -51,7 +51,7 @@ async function main(): Promise<void> {
     const key = generateTestKey('ES256')
     const orderSeconds: number[] = []
     const certificates = new Map<string, number>()
-    const door = new Door(ARRIVING)
+    const door = new Turns(ARRIVING)
     const begun = performance.now()
     let lastArrivalMs = 0
     await Promise.all(
@@ -60,7 +60,7 @@ async function main(): Promise<void> {
         const client = accounts[i % accounts.length]!.again(server.urls.directory, { localAddress: loopback(i) })
         const started = performance.now()
         try {
-          await door.pass(() => client.arrive())
+          await door.run(() => client.arrive())
           lastArrivalMs = performance.now() - begun
           const text = (await client.issue(loopback(i), key, responder)) ?? ''
           certificates.set(text, (certificates.get(text) ?? 0) + 1)
