@@ -8,10 +8,10 @@ import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { verifyBackup } from '../../src/app/verify-backup.ts'
-import { parseCertList } from '../../src/x509/crl-reader.ts'
 import { assertRefused, type Journey, type RecordingClient, startJourney } from '../support/acme-journey.ts'
 import type { AcmeTestClient } from '../support/acme-test-client.ts'
 import { runChancery } from '../support/chancery.ts'
+import { crlNumber } from '../support/crl-number.ts'
 import { missingPostgres, type PostgresServer, startPostgres } from '../support/postgres-server.ts'
 import type { TestKey } from '../support/test-keys.ts'
 
@@ -43,12 +43,6 @@ async function revokeAs(client: AcmeTestClient, certificate: X509Certificate) {
 
 async function registerWith(client: AcmeTestClient, { id, macKey }: Eab) {
   return client.newAccount({ externalAccountBinding: await client.externalAccountBinding(id, macKey) })
-}
-
-async function crlNumber({ chancery }: Journey): Promise<bigint> {
-  const issuer = [...chancery.running.issuers.values()][0]
-  const reply = await fetch(`${chancery.urls.publicHttp}/crl/${issuer?.id}.crl`)
-  return parseCertList(Buffer.from(await reply.arrayBuffer())).number
 }
 
 async function existing(journey: Journey, key: TestKey): Promise<RecordingClient> {

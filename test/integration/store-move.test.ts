@@ -11,10 +11,10 @@ import { type MoveOptions, moveDatabase } from '../../src/store/copy/move.ts'
 import { type MoveEnd, postgresEnd, sqliteEnd } from '../../src/store/copy/move-ends.ts'
 import { openPostgresStore } from '../../src/store/postgres/engine.ts'
 import { openSqliteStore } from '../../src/store/sqlite/engine.ts'
-import { parseCertList } from '../../src/x509/crl-reader.ts'
-import { assertRefused, type Journey, type Placed, startJourney } from '../support/acme-journey.ts'
+import { assertRefused, type Placed, startJourney } from '../support/acme-journey.ts'
 import type { AcmeTestClient } from '../support/acme-test-client.ts'
 import { runChancery } from '../support/chancery.ts'
+import { crlNumber } from '../support/crl-number.ts'
 import { missingPostgres, type PostgresServer, startPostgres, TEST_SETTINGS } from '../support/postgres-server.ts'
 import type { TestKey } from '../support/test-keys.ts'
 
@@ -27,12 +27,6 @@ interface Eab {
 
 async function registerWith(client: AcmeTestClient, { id, macKey }: Eab) {
   return client.newAccount({ externalAccountBinding: await client.externalAccountBinding(id, macKey) })
-}
-
-async function crlNumber({ chancery }: Journey): Promise<bigint> {
-  const issuer = [...chancery.running.issuers.values()][0]
-  const reply = await fetch(`${chancery.urls.publicHttp}/crl/${issuer?.id}.crl`)
-  return parseCertList(Buffer.from(await reply.arrayBuffer())).number
 }
 
 describe('chancery store move', { skip: missingPostgres() ?? false }, () => {
