@@ -75,6 +75,46 @@ test('writes of one turn of the event loop share one commit, at most 256 of them
     assert.equal((await items(reader)).length, 513)
   }))
 
+/** Makes one write in each turn of the event loop, before the commit looks what the turn brought. */
+async function oneEachTurn(count: number, write: (i: number) => Promise<unknown>): Promise<void> {
+  const writes: Promise<unknown>[] = []
+  for (let i = 0; i < count; i++) {
+    const turn = new Promise((resolve) => setImmediate(resolve))
+    writes.push(write(i))
+    await turn
+  }
+  await Promise.all(writes)
+}
+
+test('a commit waits while each turn of the event loop brings another write, and then no longer', () =>
+  withTable(async ({ commits, count }) => {
+    await oneEachTurn(5, (i) => commits.write(insert(`a${i}`)))
+    assert.equal(count('BEGIN IMMEDIATE'), 1)
+    await commits.write(insert('b'))
+    await commits.write(insert('c'))
+    assert.equal(count('BEGIN IMMEDIATE'), 3)
+  }))
+
+test('a commit waits for no more writes than share it well', () =>
+  withTable(async ({ commits, count }) => {
+    await oneEachTurn(40, (i) => commits.write(insert(`n${i}`)))
+    assert.equal(count('BEGIN IMMEDIATE'), 2)
+  }))
+
+test('KF-F15 a commit waits for further writes some milliseconds at most', () => {
+  let nowMs = 0
+  return withTable(
+    async ({ commits, count }) => {
+      await oneEachTurn(12, (i) => {
+        nowMs += 3
+        return commits.write(insert(`t${i}`))
+      })
+      assert.equal(count('BEGIN IMMEDIATE'), 3)
+    },
+    { ...systemClock, monotonicMs: () => nowMs },
+  )
+})
+
 test('KF-F15 a batch ends when its writes have run for some milliseconds; the next begins in another turn of the loop', () => {
   let nowMs = 0
   const slow = (id: string) => (sql: Sql) => {
