@@ -3,6 +3,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { test } from 'node:test'
 import type { Clock } from '../../src/lib/clock.ts'
 import { openSqliteStore, type SqliteStoreOptions } from '../../src/store/sqlite/engine.ts'
+import { checkedCache } from '../support/checked-cache.ts'
 import { openTestStore } from '../support/store.ts'
 import type { StoreUnderTest } from './store/harness.ts'
 import { storeContract } from './store.ts'
@@ -49,7 +50,9 @@ function inAFile(options: Partial<SqliteStoreOptions>): (clock: Clock) => Promis
 
 storeContract('SQLite in a file', inAFile({}))
 
-storeContract('SQLite held by its server', inAFile({ exclusive: true }), { keepsNonceRows: false })
+storeContract('SQLite held by its server', inAFile({ exclusive: true, recordCache: checkedCache }), {
+  keepsNonceRows: false,
+})
 
 /** The text of every statement that the contract made the store prepare. */
 const prepared = new Set<string>()

@@ -30,6 +30,7 @@ import { openSqliteStore } from '../../src/store/sqlite/engine.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createValidationRunner } from '../../src/validation/job-runner.ts'
 import { parseSubjectPublicKey } from '../../src/x509/spki.ts'
+import { checkedCache } from '../support/checked-cache.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import type { Authority } from './authority.ts'
 import type { SimDisk } from './disk.ts'
@@ -91,6 +92,7 @@ export async function startServer(process: Process, parts: ServerParts): Promise
     connect: disk.connect(process),
     connectLock: disk.connect(process),
     checkpoints: () => disk.checkpoints(process),
+    recordCache: checkedCache,
   })
   const store = plant.store?.(opened, process) ?? opened
   const noOthers = await store.takeOver()

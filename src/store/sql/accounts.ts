@@ -6,6 +6,7 @@ import { type Database, type Reads, Undo, writeOrUndo } from './database.ts'
 import { spendEabKey } from './eab-keys.ts'
 import { fromJson, listFromJson, type Mutable, toDate, toJson, toMs } from './encoding.ts'
 import { failOrdersOfAccount } from './order-endings.ts'
+import { NO_CACHE, type RecordCache } from './record-cache.ts'
 
 interface AccountRow {
   readonly id: string
@@ -71,7 +72,7 @@ const CHANGE_KEY = `
   UPDATE accounts SET jwk = ?, thumbprint = ?, spki_sha256 = ?
   WHERE directory = ? AND id = ? AND thumbprint = ? AND deactivated_at IS NULL AND revoked_at IS NULL`
 
-export function createAccountStore(database: Database): AccountStore {
+export function createAccountStore(database: Database, cache: RecordCache = NO_CACHE): AccountStore {
   return {
     create: (account, { now, eab, audit }) =>
       writeOrUndo<Awaited<ReturnType<AccountStore['create']>>>(database, async (sql) => {
@@ -90,7 +91,14 @@ export function createAccountStore(database: Database): AccountStore {
         return { outcome: 'created', account: created }
       }),
 
-    find: (directory, id) => findAccount(database, directory, id),
+    find: (directory, id) =>
+      cache.find({
+        key: `account ${id}`,
+        suits: (account) => account.directory === directory,
+        read: () => findAccount(database, directory, id),
+        keysOf: () => [`account ${id}`],
+        madeOf,
+      }),
 
     findByThumbprint: (directory, thumbprint) => findByThumbprint(database, directory, thumbprint),
 
@@ -134,6 +142,15 @@ export function createAccountStore(database: Database): AccountStore {
         return { outcome: 'changed', account }
       }),
   }
+}
+
+/** The account, its external account key, and whoever may hold grants for it. */
+function madeOf({ id, eabKeyId, externalKey }: AccountRecord): string[] {
+  return [
+    id,
+    ...(eabKeyId === undefined ? [] : [eabKeyId]),
+    ...(externalKey === undefined ? [] : [externalKey.lineage]),
+  ]
 }
 
 export async function findAccount(sql: Reads, directory: string, id: AccountId): Promise<AccountRecord | undefined> {

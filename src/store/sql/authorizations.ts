@@ -17,6 +17,7 @@ import {
 import { type Database, lockRows, type Reads, type Sql } from './database.ts'
 import { holdGrants } from './name-grants.ts'
 import { failOrdersOfAuthorization } from './order-endings.ts'
+import { NO_CACHE, type RecordCache } from './record-cache.ts'
 
 const FIND = `
   SELECT ${AUTHORIZATION_COLUMNS}
@@ -73,7 +74,23 @@ export async function endJobs(sql: Sql, authorizationId: string): Promise<void> 
   await sql.run(END_JOBS, authorizationId)
 }
 
-export function createAuthorizationStore(database: Database): AuthorizationStore {
+export function createAuthorizationStore(database: Database, cache: RecordCache = NO_CACHE): AuthorizationStore {
+  const findFor = (
+    { directory, accountId }: { readonly directory: string; readonly accountId: string },
+    key: string,
+    read: () => Promise<AuthorizationRecord | undefined>,
+  ): Promise<AuthorizationRecord | undefined> =>
+    cache.find({
+      key,
+      suits: (found) => found.accountId === accountId && found.directory === directory,
+      read,
+      keysOf: ({ id, challenges }) => [
+        authorizationKey(id),
+        ...challenges.map((challenge) => challengeKey(challenge.id)),
+      ],
+      madeOf: ({ id }) => [id],
+    })
+
   return {
     create: (authorization, audit) =>
       database.write(async (sql) => {
@@ -87,11 +104,15 @@ export function createAuthorizationStore(database: Database): AuthorizationStore
         return 'created'
       }),
 
-    find: (directory, accountId, id) => find(database, directory, accountId, id),
+    find: (directory, accountId, id) =>
+      findFor({ directory, accountId }, authorizationKey(id), () => find(database, directory, accountId, id)),
 
     async findChallenge(directory, accountId, id) {
-      const rows = await database.all<AuthorizationRow>(FIND_BY_CHALLENGE, id, accountId, directory)
-      return pickChallenge(toAuthorizations(rows)[0], id)
+      const found = await findFor({ directory, accountId }, challengeKey(id), async () => {
+        const rows = await database.all<AuthorizationRow>(FIND_BY_CHALLENGE, id, accountId, directory)
+        return toAuthorizations(rows)[0]
+      })
+      return pickChallenge(found, id)
     },
 
     async findReusable(keys, { now, pendingSince }) {
@@ -131,6 +152,10 @@ export function createAuthorizationStore(database: Database): AuthorizationStore
       }),
   }
 }
+
+const authorizationKey = (id: string): string => `authorization ${id}`
+
+const challengeKey = (id: string): string => `challenge ${id}`
 
 async function find(
   sql: Reads,

@@ -24,6 +24,7 @@ import { fromJson, listFromJson, type Mutable, toDate, toJson, toMs } from './en
 import { insertRows } from './insert-rows.ts'
 import { holdGrants } from './name-grants.ts'
 import { failOrder } from './order-endings.ts'
+import { NO_CACHE, type RecordCache } from './record-cache.ts'
 import { claimReplacement } from './replacements.ts'
 
 /** An order beside one challenge of one of its authorizations, as WITH_AUTHORIZATIONS selects them. */
@@ -100,7 +101,20 @@ const LIST_AFTER = `
 /** Orders looked at for one page. Where most are invalid, a page is short, and goes on from there. */
 const LOOKED_AT = 1000
 
-export function createOrderStore(database: Database): OrderStore {
+export function createOrderStore(database: Database, cache: RecordCache = NO_CACHE): OrderStore {
+  const find = (
+    id: OrderId,
+    suits: (found: OrderWithAuthorizations) => boolean,
+    read: () => Promise<readonly OrderRow[]>,
+  ): Promise<OrderWithAuthorizations | undefined> =>
+    cache.find({
+      key: `order ${id}`,
+      suits,
+      read: async () => toOrderWithAuthorizations(await read()),
+      keysOf: () => [`order ${id}`],
+      madeOf: ({ authorizations }) => [id, ...authorizations.map((authorization) => authorization.id)],
+    })
+
   return {
     create: (order, { authorizationIds, newAuthorizations, now, replaces, audit }) =>
       writeOrUndo<Awaited<ReturnType<OrderStore['create']>>>(database, async (sql) => {
@@ -134,10 +148,19 @@ export function createOrderStore(database: Database): OrderStore {
         return 'created'
       }),
 
-    find: async (directory, accountId, id) =>
-      toOrderWithAuthorizations(await database.all<OrderRow>(FIND, id, accountId, directory)),
+    find: (directory, accountId, id) =>
+      find(
+        id,
+        ({ order }) => order.accountId === accountId && order.directory === directory,
+        () => database.all<OrderRow>(FIND, id, accountId, directory),
+      ),
 
-    get: async (id) => toOrderWithAuthorizations(await database.all<OrderRow>(GET, id)),
+    get: (id) =>
+      find(
+        id,
+        () => true,
+        () => database.all<OrderRow>(GET, id),
+      ),
 
     listIds: async (directory, accountId, { now, limit, cursor }) => {
       const after = cursor === undefined ? undefined : parseCursor(cursor)

@@ -19,6 +19,7 @@ import { createNameGrantStore } from './name-grants.ts'
 import { createNonceStore } from './nonces.ts'
 import { createOrderStore } from './orders.ts'
 import { createPolicyVersionStore } from './policy-versions.ts'
+import type { RecordCache } from './record-cache.ts'
 import { createRecoveryStore } from './recovery.ts'
 import { createRetentionStore } from './retention.ts'
 import { createSecretStore } from './secrets.ts'
@@ -40,6 +41,7 @@ export interface SqlStoreOptions {
   readonly log: Logger | undefined
   /** An engine's own ways, where it has better ones. */
   readonly nonces?: NonceStore | undefined
+  readonly records?: RecordCache | undefined
   readonly instances?: InstanceStore
   /** Whether the engine keeps every other server away; default: no. */
   readonly isOnlyServer?: boolean
@@ -48,15 +50,16 @@ export interface SqlStoreOptions {
 /** The store over any engine that speaks SQL; its tables are those of `migrations/`. */
 export function createSqlStore(engine: Database, options: SqlStoreOptions): Store {
   const database = boundDatabase(engine)
-  const { clock, log, nonces = createNonceStore(database), instances = ONE_SERVER, isOnlyServer = false } = options
+  const { clock, log, records, instances = ONE_SERVER, isOnlyServer = false } = options
+  const { nonces = createNonceStore(database) } = options
   const instants = createClockStore(database)
   return {
-    accounts: createAccountStore(database),
+    accounts: createAccountStore(database, records),
     eabKeys: createEabKeyStore(database),
     nameGrants: createNameGrantStore(database),
     nonces,
-    orders: createOrderStore(database),
-    authorizations: createAuthorizationStore(database),
+    orders: createOrderStore(database, records),
+    authorizations: createAuthorizationStore(database, records),
     validationJobs: createValidationJobStore(database, log),
     certificates: createCertificateStore(database),
     issuedNames: createIssuedNameStore(database),

@@ -6,6 +6,7 @@ import type { Metrics } from '../../observe/metrics.ts'
 import { MIGRATIONS } from '../migrations/index.ts'
 import type { Migration } from '../migrations/migration.ts'
 import type { Database, Reads } from '../sql/database.ts'
+import type { RecordCache } from '../sql/record-cache.ts'
 import { createSqlStore } from '../sql/store.ts'
 import type { NonceStore, Store } from '../store.ts'
 import { startCheckpointThread } from './checkpoint-thread.ts'
@@ -19,6 +20,7 @@ import { keepNonces, takeNonces } from './nonce-custody.ts'
 import type { NonceLedger } from './nonce-ledger.ts'
 import { createPrivateFile } from './private-file.ts'
 import { Reader } from './reader.ts'
+import { SqliteRecordCache } from './record-cache.ts'
 
 const IN_MEMORY = ':memory:'
 
@@ -33,7 +35,7 @@ export interface SqliteStoreOptions {
   /**
    * True for the server: opening fails at once with `busy` while another store is open so on this file. False, the
    * default, for tools that work beside a running server. Never applies to `:memory:`. The exclusive one keeps spent
-   * nonces in memory.
+   * nonces in memory, and remembers what it read.
    */
   readonly exclusive?: boolean
   /** Replaced in tests only: how connections are opened, what copies the log, and which schema this program knows. */
@@ -41,6 +43,7 @@ export interface SqliteStoreOptions {
   readonly connectLock?: Connect
   readonly checkpoints?: () => CheckpointThread
   readonly migrations?: readonly Migration[]
+  readonly recordCache?: (cache: RecordCache) => RecordCache
 }
 
 /**
@@ -52,12 +55,14 @@ export interface SqliteStoreOptions {
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const { clock, log, exclusive = false } = options
   const database = openDatabase(options)
-  return createSqlStore(database, { clock, log, nonces: database.nonces, isOnlyServer: exclusive })
+  const { nonces, records } = database
+  return createSqlStore(database, { clock, log, nonces, records, isOnlyServer: exclusive })
 }
 
 interface SqliteDatabase extends Database {
   /** Of the process that holds the database; absent for any other. */
   readonly nonces: NonceStore | undefined
+  readonly records: RecordCache | undefined
 }
 
 function openDatabase(options: SqliteStoreOptions): SqliteDatabase {
@@ -90,13 +95,16 @@ function openDatabase(options: SqliteStoreOptions): SqliteDatabase {
         if (endsWrites(error)) commits.fail(reason)
       },
     })
-    const commits = new GroupCommit(statements, { clock, log, metrics, checkpoints })
+    const isWriterWell = () => !commits.hasFailed && writer.isOpen
+    const remembered = lock && new SqliteRecordCache(statements, { isWriterWell })
+    const commits = new GroupCommit(statements, { clock, log, metrics, checkpoints, remembered })
     const reader = new Reader(statements, {
       isWriterWell: () => !commits.hasFailed,
       aside: inMemory ? takingTurns(commits) : openReader(open(true)),
     })
     return {
       nonces,
+      records: remembered && (options.recordCache?.(remembered) ?? remembered),
       get: (sql, ...params) => reader.get(sql, ...params),
       all: (sql, ...params) => reader.all(sql, ...params),
       write: (fn) => commits.write(fn),

@@ -33,6 +33,11 @@ interface Checkpoints {
   committed(): void
 }
 
+/** See `SqliteRecordCache`. */
+interface Remembered {
+  transactionEnded(): void
+}
+
 /**
  * The only writer of the database. Writes that arrive together are committed together, and each is acknowledged
  * after the commit. A write that fails, fails alone. Once the disk is full or failing, no write is tried any more until
@@ -44,6 +49,7 @@ export class GroupCommit {
   readonly #log: Logger | undefined
   readonly #metrics: Metrics | undefined
   readonly #checkpoints: Checkpoints | undefined
+  readonly #remembered: Remembered | undefined
   readonly #queue: Write[] = []
   #running: Promise<void> | undefined
   /** Batches still to be run with savepoints. */
@@ -60,6 +66,8 @@ export class GroupCommit {
       readonly metrics: Metrics | undefined
       /** Absent where the log is never copied. */
       readonly checkpoints?: Checkpoints
+      /** Absent where nothing is remembered of what was read. */
+      readonly remembered?: Remembered | undefined
     },
   ) {
     this.#sql = sql
@@ -67,6 +75,7 @@ export class GroupCommit {
     this.#log = options.log
     this.#metrics = options.metrics
     this.#checkpoints = options.checkpoints
+    this.#remembered = options.remembered
   }
 
   write<T>(run: (sql: Sql) => Promise<T>): Promise<T> {
@@ -131,6 +140,7 @@ export class GroupCommit {
           : ((await this.#runTogether(arriving)) ?? (await this.#runApart(batch)))
       const startedMs = this.#clock.monotonicMs()
       this.#sql.exec('COMMIT')
+      this.#remembered?.transactionEnded()
       this.#metrics?.observe('chancery_store_commit_seconds', (this.#clock.monotonicMs() - startedMs) / 1000)
     } catch (error) {
       this.#rollBack()
@@ -219,6 +229,7 @@ export class GroupCommit {
     if (!this.#sql.connection.isOpen || !this.#sql.connection.isTransaction) return
     try {
       this.#sql.exec('ROLLBACK')
+      this.#remembered?.transactionEnded()
     } catch (error) {
       // The connection can no longer be told from one with half a batch in it.
       this.fail(toStoreError(error, 'the database did not roll back'))

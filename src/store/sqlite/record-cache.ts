@@ -1,0 +1,111 @@
+import type { RecordCache, Wanted } from '../sql/record-cache.ts'
+import type { Statements } from './connection.ts'
+import { tellChanges } from './row-changes.ts'
+
+/** Under so many keys records are remembered, of about 2 kB each; those longest known go first. */
+const MAX_KEYS = 4096
+
+/** Changes when another connection committed, and not for this connection's own commits. */
+const DATA_VERSION = 'PRAGMA data_version'
+
+interface Entry {
+  readonly keys: readonly string[]
+  readonly record: object
+  readonly madeOf: readonly string[]
+}
+
+/**
+ * Remembers records for the server that holds the database. What the server itself writes is heard row by row (see
+ * `tellChanges`); after a commit of any other process, such as an operator's command, everything is read anew.
+ *
+ * While a transaction is open, what it changes is forgotten at once and again after its end: a read beside it may have
+ * brought the state before.
+ */
+export class SqliteRecordCache implements RecordCache {
+  readonly #sql: Statements
+  readonly #isWriterWell: () => boolean
+  readonly #entries = new Map<string, Entry>()
+  readonly #madeOf = new Map<string, Set<Entry>>()
+  readonly #changedInTransaction = new Set<string>()
+  /** Another number whenever something was forgotten. */
+  #moment = 0
+  #dataVersion: unknown
+
+  constructor(sql: Statements, { isWriterWell }: { readonly isWriterWell: () => boolean }) {
+    this.#sql = sql
+    this.#isWriterWell = isWriterWell
+    this.#dataVersion = this.#readVersion()
+    tellChanges(sql.connection, (row) => {
+      this.#changedInTransaction.add(row)
+      this.#forget(row)
+    })
+  }
+
+  async find<Found extends object>({ key, suits, read, keysOf, madeOf }: Wanted<Found>): Promise<Found | undefined> {
+    const known = this.#entries.get(key)?.record as Found | undefined
+    if (known !== undefined && this.#isCurrent() && suits(known)) return known
+    const moment = this.#moment
+    const found = await read()
+    // What changed meanwhile may be of before the change.
+    if (found !== undefined && moment === this.#moment)
+      this.#keep({ keys: keysOf(found), record: found, madeOf: madeOf(found) })
+    return found
+  }
+
+  /** To be called when a transaction was committed or rolled back, before anybody hears of it. */
+  transactionEnded(): void {
+    for (const row of this.#changedInTransaction) this.#forget(row)
+    this.#changedInTransaction.clear()
+  }
+
+  /** Whether nobody else wrote since the last look, and the connection is to be believed. */
+  #isCurrent(): boolean {
+    const version = this.#isWriterWell() ? this.#readVersion() : undefined
+    if (version !== undefined && version === this.#dataVersion) return true
+    this.#dataVersion = version
+    this.#moment += 1
+    this.#entries.clear()
+    this.#madeOf.clear()
+    return false
+  }
+
+  #readVersion(): unknown {
+    try {
+      return this.#sql.first<{ data_version: number }>(DATA_VERSION, [])?.data_version
+    } catch {
+      // Whoever reads the record itself learns what is wrong.
+      return undefined
+    }
+  }
+
+  #keep(entry: Entry): void {
+    for (const key of entry.keys) {
+      const before = this.#entries.get(key)
+      if (before !== undefined) this.#drop(before)
+    }
+    for (const [, oldest] of this.#entries) {
+      if (this.#entries.size + entry.keys.length <= MAX_KEYS) break
+      this.#drop(oldest)
+    }
+    for (const key of entry.keys) this.#entries.set(key, entry)
+    for (const row of entry.madeOf) {
+      const entries = this.#madeOf.get(row)
+      if (entries === undefined) this.#madeOf.set(row, new Set([entry]))
+      else entries.add(entry)
+    }
+  }
+
+  #forget(row: string): void {
+    this.#moment += 1
+    for (const entry of this.#madeOf.get(row) ?? []) this.#drop(entry)
+  }
+
+  #drop(entry: Entry): void {
+    for (const key of entry.keys) this.#entries.delete(key)
+    for (const row of entry.madeOf) {
+      const entries = this.#madeOf.get(row)
+      entries?.delete(entry)
+      if (entries?.size === 0) this.#madeOf.delete(row)
+    }
+  }
+}
