@@ -3,6 +3,7 @@ import type { EnrollmentResult } from '../enrollment/enrollment.ts'
 import { proofsOf, provedIdentifier } from '../enrollment/proofs.ts'
 import { requesterOf } from '../enrollment/requester.ts'
 import { distinctIdentifiers } from '../lib/identifier.ts'
+import { within } from '../lib/within.ts'
 import type { AccountRecord, OrderWithAuthorizations } from '../store/records.ts'
 import type { SubjectPublicKey } from '../x509/spki.ts'
 import type { AcmeServices, AuthenticatedRequest } from './endpoint.ts'
@@ -111,7 +112,7 @@ async function patiently(
   services: Pick<AcmeServices, 'clock' | 'store'>,
 ): Promise<EnrollmentResult | undefined> {
   for (let left = EXTENSIONS; left > 0; left--) {
-    const result = await within(work, PATIENCE_MS, services)
+    const result = await within(services.clock, PATIENCE_MS, work, () => undefined)
     if (result !== undefined) return result
     const now = await services.store.orders.get(order.id)
     if (now !== undefined && orderStatus(now, services.clock.now()) !== 'ready') return undefined
@@ -120,20 +121,4 @@ async function patiently(
     status: 503,
     retryAfterSeconds: 5,
   })
-}
-
-/** A reason given costs nothing; without one, each abort makes an error with a stack. */
-const DONE = Symbol('done')
-
-/**
- * The value, or undefined when `ms` have passed. The race listens to `work` for good, so that a late rejection is never
- * unhandled and cannot stop the process (KF-F14).
- */
-async function within<T>(work: Promise<T>, ms: number, { clock }: Pick<AcmeServices, 'clock'>): Promise<T | undefined> {
-  const wake = new AbortController()
-  try {
-    return await Promise.race([work, clock.sleep(ms, wake.signal).then(() => undefined)])
-  } finally {
-    wake.abort(DONE)
-  }
 }

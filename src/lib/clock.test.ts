@@ -24,3 +24,16 @@ test('a sleep ends when its time is over, and at once when its signal aborts or 
   await slept
   clearTimeout(keepAlive)
 })
+
+test('what is called off does not ring, and the rest rings once', async () => {
+  const rung: string[] = []
+  const callOff = systemClock.after(1, () => rung.push('called off'))
+  callOff()
+  await new Promise<void>((resolve) => {
+    systemClock.after(1, () => rung.push('rung'))
+    systemClock.after(5, resolve)
+    setTimeout(() => undefined, 50)
+  })
+  callOff()
+  assert.deepEqual(rung, ['rung'])
+})

@@ -12,32 +12,40 @@ export interface Clock {
    * Does not keep the process alive.
    */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /**
+   * Calls `ring` once, after `ms` milliseconds, unless the function it returns was called before. For deadlines, most of
+   * which never come: it costs a timer and nothing else. Does not keep the process alive.
+   */
+  after(ms: number, ring: () => void): () => void
 }
 
 export const systemClock: Clock = {
   now: () => new Date(),
   monotonicMs: () => performance.now(),
-  async sleep(ms, signal) {
-    for (let left = ms; ; left -= LONGEST_TIMER_MS) {
-      await oneTimer(Math.min(left, LONGEST_TIMER_MS), signal)
-      if (left <= LONGEST_TIMER_MS || signal?.aborted) return
-    }
-  },
+  sleep: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) return resolve()
+      const done = (): void => {
+        cancel()
+        signal?.removeEventListener('abort', done)
+        resolve()
+      }
+      const cancel = after(ms, done)
+      signal?.addEventListener('abort', done, { once: true })
+    }),
+  after,
 }
 
 /** A longer timer would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-function oneTimer(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal?.aborted) return resolve()
-    const done = (): void => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
+function after(ms: number, ring: () => void): () => void {
+  let timer: NodeJS.Timeout
+  const wait = (leftMs: number): void => {
+    const isLast = leftMs <= LONGEST_TIMER_MS
+    timer = isLast ? setTimeout(ring, leftMs) : setTimeout(wait, LONGEST_TIMER_MS, leftMs - LONGEST_TIMER_MS)
     timer.unref()
-    signal?.addEventListener('abort', done, { once: true })
-  })
+  }
+  wait(ms)
+  return () => clearTimeout(timer)
 }

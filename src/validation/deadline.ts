@@ -7,9 +7,6 @@ export class DeadlinePassed extends Error {
   }
 }
 
-/** A reason given costs nothing; without one, each abort makes an error with a stack. */
-const DONE = Symbol('done')
-
 /**
  * Runs `work` under a signal that aborts when `parent` does, or after `ms` with `DeadlinePassed`. It is for `work` to
  * heed the signal; nothing is left behind when it ends.
@@ -21,17 +18,14 @@ export async function withDeadline<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   parent.throwIfAborted()
-  const ended = new AbortController()
   const controller = new AbortController()
   const onParent = (): void => controller.abort(parent.reason)
   parent.addEventListener('abort', onParent, { once: true })
-  void clock.sleep(ms, ended.signal).then(() => {
-    if (!ended.signal.aborted) controller.abort(new DeadlinePassed(ms))
-  })
+  const cancel = clock.after(ms, () => controller.abort(new DeadlinePassed(ms)))
   try {
     return await work(controller.signal)
   } finally {
-    ended.abort(DONE)
+    cancel()
     parent.removeEventListener('abort', onParent)
   }
 }

@@ -45,6 +45,7 @@ export class Process {
       now: () => new Date(world.nowMs + machine.wallOffsetMs),
       monotonicMs: () => world.nowMs - bootMs,
       sleep: (ms, signal) => this.#sleep(ms, signal),
+      after: (ms, ring) => this.#after(ms, ring),
     }
   }
 
@@ -74,16 +75,30 @@ export class Process {
     if (!this.#isAlive) return never()
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve()
-      this.#sleeping++
       const end = (): void => {
-        timer.cancel()
+        cancel()
         signal?.removeEventListener('abort', end)
-        if (!this.#isAlive) return
-        this.#sleeping--
-        resolve()
+        if (this.#isAlive) resolve()
       }
-      const timer = this.machine.world.after(ms, end)
+      const cancel = this.#after(ms, end)
       signal?.addEventListener('abort', end, { once: true })
     })
+  }
+
+  #after(ms: number, ring: () => void): () => void {
+    if (!this.#isAlive) return () => {}
+    this.#sleeping++
+    let isOver = false
+    const end = (): void => {
+      if (isOver) return
+      isOver = true
+      this.#sleeping--
+      timer.cancel()
+    }
+    const timer = this.machine.world.after(ms, () => {
+      end()
+      if (this.#isAlive) ring()
+    })
+    return end
   }
 }

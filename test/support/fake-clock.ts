@@ -37,6 +37,16 @@ export class FakeClock implements Clock {
     })
   }
 
+  after(ms: number, ring: () => void): () => void {
+    const wake = (): void => {
+      this.#sleepers.delete(sleeper)
+      ring()
+    }
+    const sleeper: Sleeper = { wakeAt: this.#monotonicMs + ms, wake }
+    this.#sleepers.add(sleeper)
+    return () => void this.#sleepers.delete(sleeper)
+  }
+
   /** Moves wall and monotonic time, waking sleepers on the way and letting what they woke run a few turns. */
   async advance(ms: number): Promise<void> {
     const end = this.#monotonicMs + ms
