@@ -150,17 +150,21 @@ async function issue(store: Store, accounts: readonly AccountRecord[], seed: num
     now,
     audit: { ...about, event: 'order.created', orderId, data: { identifiers: [`dns:${name}`], profile: PROFILE.name } },
   })
-  const challengeId = challenges[0]?.id
-  if (challengeId === undefined) throw new Error('no challenge')
+  const [challenge] = challenges
+  if (challenge === undefined) throw new Error('no challenge')
+  const { id: challengeId } = challenge
   const owner = 'bench'
   const leaseUntil = new Date(now.getTime() + 60_000)
-  await store.validationJobs.enqueue(challengeId, {
-    now,
-    keyAuthorization: `${text(32)}.${text(32)}`,
-    owner,
-    leaseUntil,
-    audit: { ...about, event: 'challenge.answered', data: { authorizationId: id, challengeId, type: 'http-01' } },
-  })
+  await store.validationJobs.enqueue(
+    { challenge, authorization },
+    {
+      now,
+      keyAuthorization: `${text(32)}.${text(32)}`,
+      owner,
+      leaseUntil,
+      audit: { ...about, event: 'challenge.answered', data: { authorizationId: id, challengeId, type: 'http-01' } },
+    },
+  )
   const evidence = {
     lookups: [
       {

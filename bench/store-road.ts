@@ -99,8 +99,9 @@ export async function issueThroughStore(
   requestId = await signedRequest()
   const [challenge] = authorization.challenges
   if (challenge === undefined) throw new Error('an authorization has a challenge')
-  await store.authorizations.findChallenge(DIRECTORY, account.id, challenge.id)
-  const queued = await store.validationJobs.enqueue(challenge.id, {
+  const asked = await store.authorizations.findChallenge(DIRECTORY, account.id, challenge.id)
+  if (asked === undefined) throw new Error('the challenge was not found')
+  const queued = await store.validationJobs.enqueue(asked, {
     now,
     keyAuthorization: `${challenge.token}.${account.thumbprint}`,
     owner: OWNER,

@@ -4,7 +4,7 @@ import type { PauseRule } from './limit-store.ts'
 import type {
   AuditEvent,
   AuthorizationRecord,
-  ChallengeRecord,
+  ChallengeInAuthorization,
   OrderRecord,
   OrderWithAuthorizations,
   StoredProblem,
@@ -68,11 +68,7 @@ export interface AuthorizationStore {
    */
   create(authorization: AuthorizationRecord, audit: AuditEvent): Promise<'created' | 'account-ended' | 'grant-ended'>
   find(directory: string, accountId: AccountId, id: AuthorizationId): Promise<AuthorizationRecord | undefined>
-  findChallenge(
-    directory: string,
-    accountId: AccountId,
-    id: ChallengeId,
-  ): Promise<{ challenge: ChallengeRecord; authorization: AuthorizationRecord } | undefined>
+  findChallenge(directory: string, accountId: AccountId, id: ChallengeId): Promise<ChallengeInAuthorization | undefined>
   /**
    * For each key, the authorization to reuse or undefined: a valid one whose proof lasts beyond `now`, else a
    * pending one that no challenge of which was answered and that was created after `pendingSince`.
@@ -101,10 +97,11 @@ export interface ValidationJobStore {
   /**
    * Records the client's response and queues the proof in one transaction, leased to `owner` until `leaseUntil`.
    * `already` when it was answered before or its authorization is final, expired or its account is not valid:
-   * nothing changes. Twenty at once: one `queued` (KF-A21).
+   * nothing changes. Twenty at once: one `queued` (KF-A21). The job is of what the caller read, `challenge` answered;
+   * what other challenges of the authorization became since is not in it.
    */
   enqueue(
-    challengeId: ChallengeId,
+    asked: ChallengeInAuthorization,
     options: { now: Date; keyAuthorization: string; owner: string; leaseUntil: Date; audit: AuditEvent },
   ): Promise<{ outcome: 'queued'; job: ValidationJob } | { outcome: 'already' }>
   /** Takes over up to `limit` jobs that are due at `now` and whose lease has ended. */

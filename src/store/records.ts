@@ -233,9 +233,13 @@ export interface OrderWithAuthorizations {
 }
 
 /** One queued proof of control: a row with a lease, so that it survives the process that works on it. */
-export interface ValidationJob {
+/** A challenge, and the authorization of which it is one. */
+export interface ChallengeInAuthorization {
   readonly challenge: ChallengeRecord
   readonly authorization: AuthorizationRecord
+}
+
+export interface ValidationJob extends ChallengeInAuthorization {
   /** Queries already made and failed. */
   readonly attempts: number
   /** When the client's response was accepted; bounds the time spent. */

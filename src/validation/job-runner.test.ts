@@ -130,7 +130,7 @@ async function place(name: string, type: ChallengeType = 'http-01', owner?: Acco
 
 async function enqueue(placed: Placed, runner: ValidationRunner): Promise<ValidationJob | undefined> {
   const now = clock.now()
-  const result = await opened.store.validationJobs.enqueue(placed.challenge.id, {
+  const result = await opened.store.validationJobs.enqueue(placed, {
     now,
     keyAuthorization: placed.keyAuthorization,
     owner: runner.owner,

@@ -291,15 +291,16 @@ class Collector {
     const accountId = client.accountUrl?.split('/').at(-1) as Parameters<typeof store.authorizations.find>[1]
     const found = await store.authorizations.find(directory, accountId, authorizationId)
     const challenge = found?.challenges[0]
-    if (challenge === undefined) throw new Error(`no challenge in ${authorizationUrl}`)
-    if (found?.challenges.some(({ validatedAt }) => validatedAt !== undefined)) return
+    if (found === undefined || challenge === undefined) throw new Error(`no challenge in ${authorizationUrl}`)
+    if (found.challenges.some(({ validatedAt }) => validatedAt !== undefined)) return
     const challengeId: ChallengeId = challenge.id
     const owner = 'test'
     const now = new Date()
     const audit = { at: now, event: 'test', data: {} }
     const leaseUntil = new Date(now.getTime() + 60_000)
     const keyAuthorization = client.keyAuthorization(challenge.token)
-    await store.validationJobs.enqueue(challengeId, { now, keyAuthorization, owner, leaseUntil, audit })
+    const asked = { challenge, authorization: found }
+    await store.validationJobs.enqueue(asked, { now, keyAuthorization, owner, leaseUntil, audit })
     const expiresAt = new Date(now.getTime() + 3600_000)
     const outcome = await store.validationJobs.succeed(challengeId, { owner, now, expiresAt, audit })
     if (outcome !== 'done') throw new Error(`the proof was ${outcome}`)

@@ -15,14 +15,21 @@ import { type Config, configSchema } from '../../src/config/schema.ts'
 import { createEnrollment } from '../../src/enrollment/create-enrollment.ts'
 import { loadIssuer } from '../../src/issuance/issuer.ts'
 import { createClockGuard } from '../../src/lib/clock-guard.ts'
-import type { AuthorizationId, ChallengeId } from '../../src/lib/ids.ts'
+import type { AuthorizationId } from '../../src/lib/ids.ts'
 import { newId } from '../../src/lib/ids.ts'
 import { systemRandom } from '../../src/lib/random.ts'
 import { createLimits } from '../../src/limits/create-limits.ts'
 import { createPolicy } from '../../src/policy/policy.ts'
 import type { Revocation } from '../../src/revocation/revocation.ts'
 import type { SigningKey } from '../../src/signer/signer.ts'
-import type { AccountRecord, AuditEvent, Jwk, ProfileSnapshot, ValidationJob } from '../../src/store/records.ts'
+import type {
+  AccountRecord,
+  AuditEvent,
+  ChallengeInAuthorization,
+  Jwk,
+  ProfileSnapshot,
+  ValidationJob,
+} from '../../src/store/records.ts'
 import type { Store } from '../../src/store/store.ts'
 import { FakeClock } from './fake-clock.ts'
 import { PROBLEM, PROFILE } from './order-facts.ts'
@@ -293,7 +300,7 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
     async prove(account: TestAccount, authorizationId: string, type = 'http-01'): Promise<void> {
       await answer(account, authorizationId, type)
       const expiresAt = new Date(clock.now().getTime() + services.settings.validAuthorizationLifetimeSeconds * 1000)
-      const challengeId = await challengeOf(account, authorizationId, type)
+      const { id: challengeId } = (await challengeOf(account, authorizationId, type)).challenge
       const outcome = await store.validationJobs.succeed(challengeId, {
         owner: 'test',
         now: clock.now(),
@@ -306,7 +313,7 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
     /** Ends a validation with failure. */
     async disprove(account: TestAccount, authorizationId: string, type = 'http-01'): Promise<void> {
       await answer(account, authorizationId, type)
-      const challengeId = await challengeOf(account, authorizationId, type)
+      const { id: challengeId } = (await challengeOf(account, authorizationId, type)).challenge
       await store.validationJobs.fail(challengeId, {
         owner: 'test',
         now: clock.now(),
@@ -329,11 +336,15 @@ export async function openAcmeWorld(options: WorldOptions = {}) {
     },
   }
 
-  async function challengeOf(account: TestAccount, authorizationId: string, type: string): Promise<ChallengeId> {
-    const found = await findAuthorization(account, authorizationId)
-    const challenge = found?.challenges.find((offered) => offered.type === type)
-    if (challenge === undefined) throw new Error(`no challenge ${type} in ${authorizationId}`)
-    return challenge.id
+  async function challengeOf(
+    account: TestAccount,
+    authorizationId: string,
+    type: string,
+  ): Promise<ChallengeInAuthorization> {
+    const authorization = await findAuthorization(account, authorizationId)
+    const challenge = authorization?.challenges.find((offered) => offered.type === type)
+    if (!authorization || !challenge) throw new Error(`no challenge ${type} in ${authorizationId}`)
+    return { challenge, authorization }
   }
 
   async function answer(account: TestAccount, authorizationId: string, type: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { parseId } from '../../lib/ids.ts'
-import type { AuthorizationRecord, ChallengeRecord } from '../../store/records.ts'
+import type { ChallengeInAuthorization } from '../../store/records.ts'
 import { keyAuthorization } from '../../validation/key-authorization.ts'
 import type { AcmeResponse, AcmeServices, AuthenticatedRequest, Endpoint } from '../endpoint.ts'
 import { accountOf, notFound } from '../find-owned.ts'
@@ -8,11 +8,6 @@ import { AcmeError } from '../problem.ts'
 import { renderChallenge } from '../render/challenge.ts'
 import { authorizationStatus } from '../state/authorization.ts'
 import { challengeStatus } from '../state/challenge.ts'
-
-interface Found {
-  readonly challenge: ChallengeRecord
-  readonly authorization: AuthorizationRecord
-}
 
 /**
  * Reads a challenge with an empty payload, or responds to it with a JSON object, whose members are ignored (RFC 8555
@@ -46,7 +41,7 @@ export const challenge: Endpoint = async (request, services) => {
   }
 }
 
-async function findChallenge(request: AuthenticatedRequest, services: AcmeServices): Promise<Found> {
+async function findChallenge(request: AuthenticatedRequest, services: AcmeServices): Promise<ChallengeInAuthorization> {
   const id = parseId('challenge', request.params['id'] ?? '')
   const found =
     id && (await services.store.authorizations.findChallenge(request.directory.name, accountOf(request).id, id))
@@ -55,7 +50,11 @@ async function findChallenge(request: AuthenticatedRequest, services: AcmeServic
 }
 
 /** Fixes the key authorization by the account key of this moment (§7.3.5), and queues the proof as a durable job. */
-async function respond(found: Found, request: AuthenticatedRequest, services: AcmeServices): Promise<AcmeResponse> {
+async function respond(
+  found: ChallengeInAuthorization,
+  request: AuthenticatedRequest,
+  services: AcmeServices,
+): Promise<AcmeResponse> {
   const { directory, requestId } = request
   const account = accountOf(request)
   const { id: challengeId, type, token } = found.challenge
@@ -64,7 +63,7 @@ async function respond(found: Found, request: AuthenticatedRequest, services: Ac
   }
   const now = services.clock.now()
   const { owner, leaseSeconds } = services.validation
-  const queued = await services.store.validationJobs.enqueue(challengeId, {
+  const queued = await services.store.validationJobs.enqueue(found, {
     now,
     keyAuthorization: keyAuthorization(token, account.thumbprint),
     owner,
@@ -87,7 +86,7 @@ async function respond(found: Found, request: AuthenticatedRequest, services: Ac
 }
 
 function challengeResponse(
-  found: Found,
+  found: ChallengeInAuthorization,
   context: { readonly request: AuthenticatedRequest; readonly services: AcmeServices; readonly now: Date },
 ): AcmeResponse {
   const { urls } = context.request.directory

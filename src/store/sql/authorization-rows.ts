@@ -1,6 +1,13 @@
 import type { Identifier } from '../../lib/identifier.ts'
 import type { AccountId, AuthorizationId, ChallengeId, NameGrantId } from '../../lib/ids.ts'
-import type { AuthorizationRecord, ChallengeRecord, ChallengeType, DirectProof, StoredProblem } from '../records.ts'
+import type {
+  AuthorizationRecord,
+  ChallengeInAuthorization,
+  ChallengeRecord,
+  ChallengeType,
+  DirectProof,
+  StoredProblem,
+} from '../records.ts'
 import type { Sql, SqlValue } from './database.ts'
 import { fromJson, type Mutable, toDate } from './encoding.ts'
 import { insertRows } from './insert-rows.ts'
@@ -137,7 +144,7 @@ export function toAuthorizations(rows: readonly AuthorizationRow[]): Authorizati
 export function pickChallenge(
   authorization: AuthorizationRecord | undefined,
   challengeId: string,
-): { challenge: ChallengeRecord; authorization: AuthorizationRecord } | undefined {
+): ChallengeInAuthorization | undefined {
   const challenge = authorization?.challenges.find(({ id }) => id === challengeId)
   return authorization && challenge && { challenge, authorization }
 }

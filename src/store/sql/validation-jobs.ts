@@ -9,6 +9,7 @@ import {
   HAS_VALIDATED,
   LIVE,
   pickChallenge,
+  THE_AUTHORIZATION,
   toAuthorizations,
 } from './authorization-rows.ts'
 import { endJobs } from './authorizations.ts'
@@ -29,8 +30,7 @@ const IN_PENDING_AUTHORIZATION = `
 
 const RESPOND = `
   UPDATE challenges SET responded_at = ?, key_authorization = ?
-  WHERE id = ? AND responded_at IS NULL AND ${IN_PENDING_AUTHORIZATION}
-  RETURNING authorization_id`
+  WHERE id = ? AND authorization_id = ? AND responded_at IS NULL AND ${IN_PENDING_AUTHORIZATION}`
 
 const ENQUEUE = `
   INSERT INTO validation_jobs (challenge_id, authorization_id, attempts, started_at, run_at, lease_owner, lease_until)
@@ -84,16 +84,22 @@ type JobRow = AuthorizationRow & { readonly attempts: number; readonly started_a
 
 export function createValidationJobStore(database: Database, log: Logger | undefined): ValidationJobStore {
   return {
-    enqueue: (challengeId, { now, keyAuthorization, owner, leaseUntil, audit }) =>
+    enqueue: ({ challenge, authorization }, { now, keyAuthorization, owner, leaseUntil, audit }) =>
       database.write(async (sql) => {
         const at = now.getTime()
-        lockRows(sql, 'update', AUTHORIZATION_OF, challengeId)
-        const responded = await sql.get<{ authorization_id: string }>(RESPOND, at, keyAuthorization, challengeId, at)
-        if (responded === undefined) return { outcome: 'already' }
-        await sql.run(ENQUEUE, challengeId, responded.authorization_id, at, at, owner, leaseUntil.getTime())
+        lockRows(sql, 'update', THE_AUTHORIZATION, authorization.id)
+        const { changes } = await sql.run(RESPOND, at, keyAuthorization, challenge.id, authorization.id, at)
+        if (changes === 0) return { outcome: 'already' }
+        await sql.run(ENQUEUE, challenge.id, authorization.id, at, at, owner, leaseUntil.getTime())
         await appendAudit(sql, audit)
-        const job = await getJob(sql, challengeId)
-        if (job === undefined) throw new Error(`the job of ${challengeId} was just queued and cannot be found`)
+        const answered = { ...challenge, respondedAt: now, keyAuthorization }
+        const challenges = authorization.challenges.map((one) => (one.id === challenge.id ? answered : one))
+        const job = {
+          challenge: answered,
+          authorization: { ...authorization, challenges },
+          attempts: 0,
+          startedAt: now,
+        }
         return { outcome: 'queued', job }
       }),
 

@@ -72,13 +72,16 @@ export async function placeOrder(
 export function respond(store: Store, authorization: AuthorizationRecord, now: Date, owner = 'runner 1') {
   const [challenge] = authorization.challenges
   assert.ok(challenge)
-  return store.validationJobs.enqueue(challenge.id, {
-    now,
-    keyAuthorization: `${challenge.token}.thumbprint`,
-    owner,
-    leaseUntil: later(now, 60_000),
-    audit: auditEvent(now, 'challenge.responded'),
-  })
+  return store.validationJobs.enqueue(
+    { challenge, authorization },
+    {
+      now,
+      keyAuthorization: `${challenge.token}.thumbprint`,
+      owner,
+      leaseUntil: later(now, 60_000),
+      audit: auditEvent(now, 'challenge.responded'),
+    },
+  )
 }
 
 /** Proves an authorization by its first challenge, good for `lastsMs`. */

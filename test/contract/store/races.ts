@@ -27,18 +27,21 @@ export function racesContract(withStore: WithStore): void {
       const account = await createAccount(store, now)
       for (let round = 0; round < ROUNDS; round++) {
         const { authorizations } = await placeOrder(store, account, [dnsName('a.test')], now)
-        const [{ id, challenges }] = authorizations as readonly [AuthorizationRecord]
-        const [first, second] = challenges
+        const [authorization] = authorizations as readonly [AuthorizationRecord]
+        const [first, second] = authorization.challenges
         assert.ok(first && second, 'this needs two challenges')
         const answered = await Promise.all(
-          [first, second].map(({ id, token }) =>
-            store.validationJobs.enqueue(id, {
-              now,
-              keyAuthorization: token,
-              owner: 'runner 1',
-              leaseUntil: later(now, 60_000),
-              audit: auditEvent(now, 'challenge.responded'),
-            }),
+          [first, second].map((challenge) =>
+            store.validationJobs.enqueue(
+              { challenge, authorization },
+              {
+                now,
+                keyAuthorization: challenge.token,
+                owner: 'runner 1',
+                leaseUntil: later(now, 60_000),
+                audit: auditEvent(now, 'challenge.responded'),
+              },
+            ),
           ),
         )
         assert.deepEqual(tally(answered.map(({ outcome }) => outcome)), { queued: 2 })
@@ -48,7 +51,7 @@ export function racesContract(withStore: WithStore): void {
           store.validationJobs.fail(second.id, { ...common, error: problem('no'), orderError: problem('no') }),
         ])
         assert.deepEqual(tally(outcomes), { done: 1, discarded: 1 })
-        const found = await store.authorizations.find(account.directory, account.id, id)
+        const found = await store.authorizations.find(account.directory, account.id, authorization.id)
         const ended = found?.challenges.filter(({ validatedAt, failedAt }) => validatedAt ?? failedAt)
         assert.equal(ended?.length, 1)
       }
@@ -85,16 +88,20 @@ export function racesContract(withStore: WithStore): void {
       const account = await createAccount(store, now)
       for (let round = 0; round < ROUNDS; round++) {
         const { authorizations } = await placeOrder(store, account, [dnsName('a.test')], now)
-        const [{ id, challenges }] = authorizations as readonly [AuthorizationRecord]
-        const [challenge] = challenges
+        const [authorization] = authorizations as readonly [AuthorizationRecord]
+        const { id } = authorization
+        const [challenge] = authorization.challenges
         assert.ok(challenge)
-        await store.validationJobs.enqueue(challenge.id, {
-          now,
-          keyAuthorization: 'k',
-          owner: 'runner 1',
-          leaseUntil: later(now, 60_000),
-          audit: auditEvent(now, 'challenge.responded'),
-        })
+        await store.validationJobs.enqueue(
+          { challenge, authorization },
+          {
+            now,
+            keyAuthorization: 'k',
+            owner: 'runner 1',
+            leaseUntil: later(now, 60_000),
+            audit: auditEvent(now, 'challenge.responded'),
+          },
+        )
         const error = problem('no')
         const ending = { now, error, audit: auditEvent(now, 'x') }
         await Promise.all([

@@ -30,7 +30,8 @@ export function validationJobsContract(withStore: WithStore, { forgets }: { forg
       assert.equal(job.challenge.id, firstChallengeId(authorization))
       assert.deepEqual(job.challenge.respondedAt, now)
       assert.equal(job.challenge.keyAuthorization, `${job.challenge.token}.thumbprint`)
-      assert.equal(job.authorization.id, authorization.id)
+      const { directory, accountId, id } = authorization
+      assert.deepEqual(job.authorization, await store.authorizations.find(directory, accountId, id))
     }))
 
   test('an answer is refused when the authorization is final or expired, or the account is not valid', () =>
