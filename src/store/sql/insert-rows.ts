@@ -5,7 +5,7 @@ const MAX_ROWS = 64
 
 /**
  * Inserts rows by as few statements as it takes, of few different texts, so that each text is prepared once: the number
- * of rows in a statement is a power of two.
+ * of rows in a statement is three, as the challenges of a name are, or a power of two.
  *
  * @param head `INSERT INTO table (column, …)`
  * @param maxRows most rows of one statement, a power of two
@@ -17,21 +17,28 @@ export async function insertRows(
   maxRows: number = MAX_ROWS,
 ): Promise<void> {
   for (let at = 0; at < rows.length; ) {
-    const count = Math.min(maxRows, 2 ** Math.floor(Math.log2(rows.length - at)))
+    const left = rows.length - at
+    const count = left === 3 ? left : Math.min(maxRows, 2 ** Math.floor(Math.log2(left)))
     const part = rows.slice(at, at + count)
     await sql.run(statement(head, count, part[0]?.length ?? 0), ...part.flat())
     at += count
   }
 }
 
-const statements = new Map<string, string>()
+/** By head, then by number of rows. */
+const statements = new Map<string, Map<number, string>>()
 
 function statement(head: string, rows: number, columns: number): string {
-  const key = `${rows} ${head}`
-  const known = statements.get(key)
-  if (known !== undefined) return known
-  const row = `(${new Array<string>(columns).fill('?').join(', ')})`
-  const made = `${head} VALUES ${new Array<string>(rows).fill(row).join(', ')}`
-  statements.set(key, made)
+  let ofHead = statements.get(head)
+  if (ofHead === undefined) {
+    ofHead = new Map()
+    statements.set(head, ofHead)
+  }
+  let made = ofHead.get(rows)
+  if (made === undefined) {
+    const row = `(${new Array<string>(columns).fill('?').join(', ')})`
+    made = `${head} VALUES ${new Array<string>(rows).fill(row).join(', ')}`
+    ofHead.set(rows, made)
+  }
   return made
 }
