@@ -40,8 +40,8 @@ function parseCsr(der: Buffer): CertificationRequest {
 }
 
 /**
- * Whether the key of the CSR may be certified: strong enough for the directory, not an account's (RFC 8555 §11.1,
- * KF-B13), not reported as compromised (KF-C13).
+ * Whether this directory takes the key of the CSR: strong enough for it, and not an account's (RFC 8555 §11.1, KF-B13).
+ * Whether it was reported as compromised (KF-C13) is asked for every front end in `enrollment/`.
  *
  * @throws {AcmeError} `badCSR`
  */
@@ -54,8 +54,5 @@ export async function checkCsrKey(
   if (faults.length > 0) throw new AcmeError('badCSR', `The key of the CSR is not acceptable: ${faults.join('; ')}`)
   if (await services.store.accounts.isAccountKey(csr.publicKey.sha256)) {
     throw new AcmeError('badCSR', 'The CSR uses an account key; make a new key for the certificate (RFC 8555 §11.1)')
-  }
-  if (await services.store.blockedKeys.isBlocked(csr.publicKey.sha256)) {
-    throw new AcmeError('badCSR', 'The key of the CSR was reported as compromised; make a new key')
   }
 }

@@ -161,7 +161,8 @@ test('KF-C13 a key that was reported as compromised is not certified again', asy
   await world.store.blockedKeys.block(spkiSha256, { now, reason: 'test', audit: { at: now, event: 'test', data: {} } })
   const error = await world.refused(finalize, { by, params, payload: { csr } })
   assert.equal(error.type, 'badCSR')
-  assert.match(error.message, /^The key of the CSR was reported as compromised/)
+  assert.match(error.message, /was reported as compromised; make a new key/)
+  assert.equal(world.signingKey.uses, 0)
 })
 
 test('keys that the directory does not take are refused with the reason', async (t) => {
