@@ -4,7 +4,7 @@ import { proofsOf, provedIdentifier } from '../enrollment/proofs.ts'
 import { requesterOf } from '../enrollment/requester.ts'
 import { distinctIdentifiers } from '../lib/identifier.ts'
 import { within } from '../lib/within.ts'
-import type { AccountRecord, OrderWithAuthorizations } from '../store/records.ts'
+import type { AccountRecord, OrderRecord, OrderWithAuthorizations } from '../store/records.ts'
 import type { SubjectPublicKey } from '../x509/spki.ts'
 import type { AcmeServices, AuthenticatedRequest } from './endpoint.ts'
 import { AcmeError } from './problem.ts'
@@ -12,7 +12,11 @@ import { refusalError } from './refusal.ts'
 import { orderStatus } from './state/order.ts'
 
 /** How the claim of an order ended, as far as the requester must know; the order itself tells the rest. */
-export type ClaimOutcome = 'issued' | 'processing' | 'failed' | 'not-ready'
+export interface ClaimOutcome {
+  readonly outcome: 'issued' | 'processing' | 'failed' | 'not-ready'
+  /** What the order became; absent where it must be read to know. */
+  readonly order?: OrderRecord
+}
 
 /** The whole answer is due within 3 s (CQ-F01). */
 const PATIENCE_MS = 2_500
@@ -60,7 +64,11 @@ export async function enrollOrder(
       (late) => request.log.info('order.enrolled-late', { orderId: order.id, outcome: late.outcome }),
       (error: unknown) => request.log.error('order.enrolled-late', { orderId: order.id, outcome: 'error', error }),
     )
-    return 'processing'
+    return { outcome: 'processing' }
+  }
+  if (result.outcome === 'issued' && result.isOrderDone) {
+    const { reservedAt: processingAt, serial: certificateSerial } = result.certificate
+    return { outcome: 'issued', order: { ...order, processingAt, csrSha256: asked.csrSha256, certificateSerial } }
   }
   return outcomeOf(result, request, { orderId: order.id, now: services.clock.now() })
 }
@@ -75,7 +83,7 @@ function outcomeOf(
     case 'processing':
     case 'failed':
     case 'not-ready':
-      return result.outcome
+      return { outcome: result.outcome }
     case 'refused': {
       const facts = decisionFacts(result.decision)
       request.log.info('policy.denied', { orderId, ...facts })

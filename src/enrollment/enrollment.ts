@@ -29,7 +29,8 @@ export interface EnrollmentRequest {
 }
 
 export type EnrollmentResult =
-  | { readonly outcome: 'issued'; readonly certificate: CertificateRecord }
+  /** `isOrderDone`: its order got it in the same commit. Where that is not known, the order must be read. */
+  | { readonly outcome: 'issued'; readonly certificate: CertificateRecord; readonly isOrderDone: boolean }
   /** Claimed and stored, but the signer has not answered yet; `resume` or the running attempt will end it. */
   | { readonly outcome: 'processing' }
   /** Policy said no; nothing was claimed. */

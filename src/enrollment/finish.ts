@@ -54,10 +54,15 @@ export async function finish(
     })
     switch (outcome) {
       case 'completed':
+      case 'order-ended':
         limits?.issued(record)
         metrics.count('chancery_certificates_issued_total', { profile: record.profile.name })
         log.info('certificate.issued', { profile: record.profile.name, notAfter: record.notAfter.toISOString() })
-        return { outcome: 'issued', certificate: { ...record, certificateDer, issuedAt: now } }
+        return {
+          outcome: 'issued',
+          certificate: { ...record, certificateDer, issuedAt: now },
+          isOrderDone: outcome === 'completed',
+        }
       case 'unknown':
         break
       default:
@@ -66,7 +71,7 @@ export async function finish(
     // Another process finished or gave up this reservation meanwhile. Only what it stored may be handed out: our own
     // signature over the same bytes would make a second certificate of one serial.
     const stored = await store.certificates.find(record.issuerId, record.serial)
-    if (stored?.certificateDer !== undefined) return { outcome: 'issued', certificate: stored }
+    if (stored?.certificateDer !== undefined) return { outcome: 'issued', certificate: stored, isOrderDone: false }
     log.warn('certificate.given-up-elsewhere')
     return { outcome: 'failed' }
   } catch (error) {

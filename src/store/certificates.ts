@@ -41,12 +41,13 @@ export interface CertificateStore {
   ): Promise<'begun' | 'not-ready' | 'serial-taken' | 'names-changed'>
   /**
    * The commit after signing: certificate, order state and audit together, with what limits remember of its names.
-   * `unknown` when there is no open reservation.
+   * `order-ended` when its order had failed meanwhile and stays so; the certificate is on record all the same. `unknown`
+   * when there is no open reservation.
    */
   complete(
     key: { issuerId: string; serial: string },
     options: { certificateDer: Buffer; now: Date; names?: IssuedNameSet; audit: AuditEvent },
-  ): Promise<'completed' | 'unknown'>
+  ): Promise<'completed' | 'order-ended' | 'unknown'>
   /** Gives a reservation up, for a decision where one is given, and fails its order: the serial stays taken for ever. */
   abandon(
     key: { issuerId: string; serial: string },

@@ -5,6 +5,7 @@ import { openFor, readStatus, readyOrder, until } from '../../../test/support/ac
 import { buildTestCsr } from '../../../test/support/test-csr.ts'
 import { generateTestKey } from '../../../test/support/test-keys.ts'
 import type { EnrollmentRequest, EnrollmentResult } from '../../enrollment/enrollment.ts'
+import type { OrderId } from '../../lib/ids.ts'
 import { finalize } from './finalize.ts'
 import { order } from './order.ts'
 
@@ -263,6 +264,31 @@ test('an order that fails for good after the claim is answered with 200, invalid
   assert.equal(reply.status, 200)
   assert.equal(reply.json.status, 'invalid')
   assert.match(reply.json.error.detail, /could not be signed/)
+})
+
+test('an order that failed while its certificate was signed is answered as it stands', async (t) => {
+  const world = await openFor(t)
+  const by = await world.account()
+  const { params } = await readyOrder(world, by)
+  world.signingKey.close()
+  t.after(() => world.signingKey.open())
+  const answer = world.call(finalize, { by, params, payload: { csr: world.csr(['a.test']).csr } })
+  await until(() => world.signingKey.waiting > 0)
+  const now = world.clock.now()
+  const error = { type: 'serverInternal', detail: 'Ended by the operator', status: 500 }
+  await world.store.orders.fail(params.id as OrderId, { now, error, audit: { at: now, event: 'test', data: {} } })
+  world.signingKey.open()
+  const { json } = await answer
+  assert.deepEqual([json.status, json.certificate, json.error.detail], ['invalid', undefined, 'Ended by the operator'])
+})
+
+test('what finalize answers with is the order as it is read afterwards', async (t) => {
+  const world = await openFor(t)
+  const by = await world.account()
+  const { params } = await readyOrder(world, by, ['a.test', '*.b.test'])
+  const reply = await world.call(finalize, { by, params, payload: { csr: world.csr(['a.test', '*.b.test']).csr } })
+  assert.equal(reply.json.status, 'valid')
+  assert.deepEqual(reply.json, (await world.call(order, { by, params })).json)
 })
 
 test('CQ-O12 two orders that share one proof are finalized with different keys', async (t) => {

@@ -54,10 +54,10 @@ async function claim(
   context: Finalizing & { csr: CertificationRequest },
 ): Promise<AcmeResponse> {
   const { request, services, csr, csrSha256 } = context
-  const outcome = await explained(request, found.order.id, services, () =>
+  const { outcome, order } = await explained(request, found.order.id, services, () =>
     enrollOrder(found, { publicKey: csr.publicKey, csrSha256, account: accountOf(request), request }, services),
   )
-  const after = await findOrder(request, services, found.order.id)
+  const after = order ? { ...found, order } : await findOrder(request, services, found.order.id)
   request.log.info('order.finalize', { orderId: found.order.id, outcome, serial: after.order.certificateSerial })
   if (outcome === 'not-ready') return answerRepeat(after, context)
   return orderResponse(after, { request, services, now: services.clock.now() })

@@ -133,11 +133,11 @@ export function createCertificateStore(database: Database): CertificateStore {
           key.serial,
         )
         if (completed === undefined) return 'unknown'
-        // An order that failed meanwhile stays failed; its certificate is on record all the same.
-        if (completed.order_id !== null) await sql.run(FINISH_ORDER, key.serial, at, completed.order_id)
+        const order = completed.order_id
+        const isDone = order === null || (await sql.run(FINISH_ORDER, key.serial, at, order)).changes === 1
         if (names !== undefined) await noteIssued(sql, names, now)
         await appendAudit(sql, audit)
-        return 'completed'
+        return isDone ? 'completed' : 'order-ended'
       }),
 
     abandon: (key, { now, error, decision, audit }) =>

@@ -269,7 +269,7 @@ export function certificatesContract(withStore: WithStore, { forgets }: { forget
       const certificate = certificateRecord(now, placed)
       await begin(store, certificate, now)
       await store.orders.fail(placed.order.id, { now, error: problem('no'), audit: auditEvent(now, 'x') })
-      assert.equal(await complete(store, certificate, now), 'completed')
+      assert.equal(await complete(store, certificate, now), 'order-ended')
       const { order } = (await store.orders.get(placed.order.id)) ?? {}
       assert.deepEqual(order?.failedAt, now)
       assert.equal(order?.certificateSerial, undefined)

@@ -90,7 +90,8 @@ function step(model: Model, operation: Operation): string {
     case 'complete':
       if (model.certificate !== 'reserved') return 'unknown'
       model.certificate = 'issued'
-      if (model.order === 'processing') model.order = 'issued'
+      if (model.order !== 'processing') return 'order-ended'
+      model.order = 'issued'
       return 'completed'
     case 'abandon':
       if (model.certificate === 'reserved') {
