@@ -1,3 +1,4 @@
+import { isoInstant } from '../lib/instant.ts'
 import type { Decision, Requester } from '../policy/decision.ts'
 import type { AuditEvent, CertificateRecord } from '../store/records.ts'
 
@@ -26,8 +27,8 @@ export function certificateEvent(
       profile: record.profile.name,
       ...(record.profile.version === undefined ? {} : { profileVersion: record.profile.version }),
       identifiers: record.identifiers.map(({ type, value }) => `${type}:${value}`),
-      notBefore: record.notBefore.toISOString(),
-      notAfter: record.notAfter.toISOString(),
+      notBefore: isoInstant(record.notBefore),
+      notAfter: isoInstant(record.notAfter),
       spkiSha256: record.spkiSha256,
       ...(data.requester?.kind === 'server' ? { requester: 'server' } : {}),
       ...(data.decision === undefined

@@ -57,7 +57,7 @@ export async function finish(
       case 'order-ended':
         limits?.issued(record)
         metrics.count('chancery_certificates_issued_total', { profile: record.profile.name })
-        log.info('certificate.issued', { profile: record.profile.name, notAfter: record.notAfter.toISOString() })
+        log.info('certificate.issued', { profile: record.profile.name, notAfter: record.notAfter })
         return {
           outcome: 'issued',
           certificate: { ...record, certificateDer, issuedAt: now },

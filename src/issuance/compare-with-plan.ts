@@ -1,5 +1,6 @@
 import type { Identifier } from '../lib/identifier.ts'
 import { identifierKey } from '../lib/identifier.ts'
+import { isoInstant } from '../lib/instant.ts'
 import type { ProfileSnapshot } from '../store/records.ts'
 import type { ParsedTbsCertificate } from '../x509/certificate.ts'
 import { parseCertificatePolicies } from '../x509/extension-values.ts'
@@ -28,8 +29,8 @@ export function compareWithPlan(built: ParsedTbsCertificate, intended: Intention
     if (found !== wanted) differences.push(`${field} is ${found} and not ${wanted}`)
   }
   expect('serialNumber', built.serialHex, intended.serialHex)
-  expect('notBefore', built.notBefore.toISOString(), intended.notBefore.toISOString())
-  expect('notAfter', built.notAfter.toISOString(), intended.notAfter.toISOString())
+  expect('notBefore', isoInstant(built.notBefore), isoInstant(intended.notBefore))
+  expect('notAfter', isoInstant(built.notAfter), isoInstant(intended.notAfter))
   expect('public key', built.publicKey.sha256, intended.spkiSha256)
   // Order counts: the SAN follows the order of the request.
   expect(

@@ -1,4 +1,5 @@
 import { KeyObject } from 'node:crypto'
+import { isoInstant } from '../lib/instant.ts'
 import { Secret, SHOWN } from './secret.ts'
 
 const MAX_TEXT = 4096
@@ -29,16 +30,13 @@ export function loggable(value: unknown, depth = 0): unknown {
   }
   if (value === null) return null
   if (value instanceof Secret || value instanceof KeyObject) return SHOWN
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? '[invalid date]' : value.toISOString()
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? '[invalid date]' : isoInstant(value)
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return `[${value.byteLength} bytes]`
   if (depth >= MAX_DEPTH) return '[deeper]'
   if (value instanceof Error) return loggableError(value, depth)
   if (Array.isArray(value) || value instanceof Set) return limited([...value].map((item) => loggable(item, depth + 1)))
-  if (value instanceof Map) return loggableEntries([...value], depth)
-  return loggableEntries(
-    Object.keys(value).map((key) => [key, read(value, key)]),
-    depth,
-  )
+  if (value instanceof Map) return loggableMap(value, depth)
+  return loggableObject(value, depth)
 }
 
 function loggableText(text: string): string {
@@ -57,14 +55,22 @@ function loggableError(error: Error, depth: number): Record<string, unknown> {
   return shown
 }
 
-function loggableEntries(entries: [unknown, unknown][], depth: number): Record<string, unknown> {
+function loggableObject(value: object, depth: number): Record<string, unknown> {
   const shown: Record<string, unknown> = {}
-  for (const [key, value] of limited(entries)) {
-    const name = loggableText(String(key))
-    if (name === '__proto__') defineMember(shown, name, loggable(value, depth + 1))
-    else shown[name] = loggable(value, depth + 1)
-  }
+  for (const key of limited(Object.keys(value))) addMember(shown, key, loggable(read(value, key), depth + 1))
   return shown
+}
+
+function loggableMap(map: ReadonlyMap<unknown, unknown>, depth: number): Record<string, unknown> {
+  const shown: Record<string, unknown> = {}
+  for (const [key, value] of limited([...map])) addMember(shown, String(key), loggable(value, depth + 1))
+  return shown
+}
+
+function addMember(object: Record<string, unknown>, key: string, value: unknown): void {
+  const name = loggableText(key)
+  if (name === '__proto__') defineMember(object, name, value)
+  else object[name] = value
 }
 
 /** Assigning would set the prototype, and lose the member. */

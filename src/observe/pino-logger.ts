@@ -1,5 +1,6 @@
 import { destination } from 'pino'
 import type { Clock } from '../lib/clock.ts'
+import { isoInstant } from '../lib/instant.ts'
 import { escapeLine } from './escape-line.ts'
 import type { LogFields, Logger } from './log.ts'
 import { loggable } from './loggable.ts'
@@ -20,11 +21,11 @@ export interface ProcessLogger extends Logger {
  * Lines are gathered so that a busy server does not pay a system call for each. A `kill -9` can cost the last tenth of
  * a second of log; what must not be lost is in the store's audit trail, not here.
  */
-const BUFFERED_CHARACTERS = 8_192
+const BUFFERED_CHARACTERS = 65_536
 const FLUSH_MS = 100
 
 /** Keys that every line has; a field of the same name is written with a `_` behind it. */
-const RESERVED = new Set(['level', 'time', 'event'])
+const RESERVED: readonly string[] = ['level', 'time', 'event']
 
 /**
  * JSON lines: `level`, `time` (ISO, UTC), `event`, then the fields.
@@ -43,12 +44,12 @@ export function createLogger(options: {
   const sink: Sink = {
     least: RANK[options.level],
     write(level, event, text) {
-      const time = options.clock.now().toISOString()
-      target.write(escapeLine(`{"level":"${level}","time":"${time}","event":${jsonOf(event)}${text}}\n`))
+      const time = isoInstant(options.clock.now())
+      target.write(escapeLine(`{"level":"${level}","time":"${time}","event":${JSON.stringify(event)}${text}}\n`))
       if (ALWAYS.has(event)) target.handOn()
     },
   }
-  const root = new LineLogger(sink, [])
+  const root = new LineLogger(sink, NO_FIELDS)
   return Object.assign(root, { flush: () => target.flush() })
 }
 
@@ -93,20 +94,17 @@ interface Sink {
   write(level: LogLevel, event: string, text: string): void
 }
 
-/** A field of every line of a child, written as JSON once. */
-interface Bound {
-  readonly key: string
-  readonly json: string
-}
-
 /** Lines are put together here, for that costs half of what a general logger takes; pino moves them out. */
 class LineLogger implements Logger {
   readonly #sink: Sink
-  readonly #bound: readonly Bound[]
+  /** Fields of every line. */
+  readonly #bound: LogFields
+  readonly #boundText: string
 
-  constructor(sink: Sink, bound: readonly Bound[]) {
+  constructor(sink: Sink, bound: LogFields) {
     this.#sink = sink
     this.#bound = bound
+    this.#boundText = textOf(bound)
   }
 
   debug(event: string, fields?: LogFields | (() => LogFields)): void {
@@ -127,12 +125,7 @@ class LineLogger implements Logger {
   }
 
   child(fields: LogFields): Logger {
-    const bound = this.#bound.filter(({ key }) => fields[key] === undefined)
-    for (const key of Object.keys(fields)) {
-      const json = memberOf(key, fields[key])
-      if (json !== undefined) bound.push({ key, json })
-    }
-    return new LineLogger(this.#sink, bound)
+    return new LineLogger(this.#sink, { ...this.#notIn(fields), ...fields })
   }
 
   #isWritten(level: LogLevel, event: string): boolean {
@@ -140,36 +133,28 @@ class LineLogger implements Logger {
   }
 
   #line(level: LogLevel, event: string, fields: LogFields = NO_FIELDS): void {
-    let text = ''
-    for (const { key, json } of this.#bound) if (fields[key] === undefined) text += json
-    for (const key of Object.keys(fields)) text += memberOf(key, fields[key]) ?? ''
-    this.#sink.write(level, event, text)
+    const bound = this.#notIn(fields)
+    this.#sink.write(level, event, (bound === this.#bound ? this.#boundText : textOf(bound)) + textOf(fields))
+  }
+
+  /** What is bound and has no other value in `fields`. */
+  #notIn(fields: LogFields): LogFields {
+    const keys = Object.keys(this.#bound)
+    if (keys.every((key) => fields[key] === undefined)) return this.#bound
+    return Object.fromEntries(keys.filter((key) => fields[key] === undefined).map((key) => [key, this.#bound[key]]))
   }
 }
 
 const NO_FIELDS: LogFields = Object.freeze({})
 
-/** `,"key":value`, or undefined when there is no value. */
-function memberOf(key: string, value: unknown): string | undefined {
-  const json = jsonOf(loggable(value))
-  return json === undefined ? undefined : `${nameOf(key)}${json}`
+/** Fields as they stand in a line: `,"key":value` for each that has a value. */
+function textOf(fields: LogFields): string {
+  const json = JSON.stringify(renamed(loggable(fields, -1) as LogFields))
+  return json === '{}' ? '' : `,${json.slice(1, -1)}`
 }
 
-/** What needs no escape in JSON. Ids, names and addresses are of it, and most of what is logged is one of these. */
-const PLAIN = /^[ !#-[\]-~]*$/
-
-function jsonOf(value: unknown): string | undefined {
-  return typeof value === 'string' && PLAIN.test(value) ? `"${value}"` : JSON.stringify(value)
-}
-
-/** Keys of fields are written in our own code, so there are few; the bound is for a mistake. */
-const NAMES = new Map<string, string>()
-const MAX_NAMES = 1000
-
-function nameOf(key: string): string {
-  const known = NAMES.get(key)
-  if (known !== undefined) return known
-  const name = `,${JSON.stringify(RESERVED.has(key) ? `${key}_` : key)}:`
-  if (NAMES.size < MAX_NAMES) NAMES.set(key, name)
-  return name
+/** A field may not pass for what every line has. */
+function renamed(fields: LogFields): LogFields {
+  if (!RESERVED.some((key) => key in fields)) return fields
+  return Object.fromEntries(Object.keys(fields).map((key) => [RESERVED.includes(key) ? `${key}_` : key, fields[key]]))
 }
