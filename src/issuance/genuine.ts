@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { parseCertificate } from '../x509/certificate.ts'
+import { parseCertificateFrame } from '../x509/certificate.ts'
 import { verifySignature } from '../x509/signature.ts'
 import type { SubjectPublicKey } from '../x509/spki.ts'
 
@@ -10,7 +10,8 @@ const REMEMBERED = 8_192
 const known = new Map<string, string>()
 
 /**
- * Reads a certificate and verifies that it is exactly these to-be-signed bytes under a signature by this key (KF-E12).
+ * Verifies that a certificate is exactly these to-be-signed bytes under a signature by this key (KF-E12). What the bytes
+ * say was read and judged before they were stored to be signed.
  *
  * Finding it genuine is remembered by the SHA-256 of everything that the answer depends on, so that a certificate is
  * verified once in the life of a process and fetched without that cost: bytes of the same hash are the same bytes. One
@@ -35,7 +36,7 @@ export function serialOfGenuine(
 
 function verified(certificateDer: Uint8Array, tbsDer: Uint8Array, issuerKey: SubjectPublicKey): string | undefined {
   try {
-    const certificate = parseCertificate(certificateDer)
+    const certificate = parseCertificateFrame(certificateDer)
     const isSound = certificate.tbsDer.equals(tbsDer) && verifySignature(certificate, issuerKey)
     return isSound ? certificate.serialHex : undefined
   } catch {

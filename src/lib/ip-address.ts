@@ -67,11 +67,18 @@ function isV4Mapped(bytes: Uint8Array): boolean {
   return bytes.length === 16 && bytes.subarray(0, 10).every((b) => b === 0) && bytes[10] === 0xff && bytes[11] === 0xff
 }
 
+const DOTTED_QUAD = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/
+
 function ipv4Bytes(text: string): Buffer | undefined {
-  const parts = text.split('.')
-  if (parts.length !== 4) return undefined
-  if (!parts.every((part) => /^(?:0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255)) return undefined
-  return Buffer.from(parts.map(Number))
+  const match = DOTTED_QUAD.exec(text)
+  if (match === null) return undefined
+  const bytes = Buffer.allocUnsafe(4)
+  for (let i = 0; i < 4; i++) {
+    const value = Number(match[i + 1])
+    if (value > 255) return undefined
+    bytes[i] = value
+  }
+  return bytes
 }
 
 function ipv6Bytes(text: string): Buffer | undefined {

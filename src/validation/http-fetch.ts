@@ -120,7 +120,9 @@ function readBody(response: IncomingMessage, maxBody: number): Promise<HopAnswer
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
+    let isOver = false
     const end = (tooLong: boolean): void => {
+      isOver = true
       const body = Buffer.concat(chunks)
       const looksLikeHtml = /^\s*<(?:!doctype|html)/i.test(body.toString('latin1', 0, 64))
       resolve({ kind: 'body', body, tooLong, looksLikeHtml })
@@ -134,7 +136,9 @@ function readBody(response: IncomingMessage, maxBody: number): Promise<HopAnswer
     })
     response.on('end', () => end(false))
     response.on('error', reject)
-    response.on('close', () => reject(new Error('the answer was cut off')))
+    response.on('close', () => {
+      if (!isOver) reject(new Error('the answer was cut off'))
+    })
   })
 }
 

@@ -18,7 +18,7 @@ import {
 import { type GeneralName, parseGeneralNames } from './general-name.ts'
 import { type NameConstraints, parseNameConstraints } from './name-constraints.ts'
 import { OID } from './oids.ts'
-import { readSigned } from './signed.ts'
+import { readSigned, type Signed } from './signed.ts'
 import { parseSubjectPublicKey, type SubjectPublicKey } from './spki.ts'
 
 export interface ParsedTbsCertificate {
@@ -68,10 +68,31 @@ export function parseCertificate(der: Uint8Array): ParsedCertificate {
   const copy = Buffer.from(der)
   const { tbsDer, algorithm, signature } = readSigned(copy)
   const tbs = readTbs(tbsDer)
-  if (!tbs.signatureAlgorithmDer.equals(algorithm.der)) {
-    throw new DerError('the signature algorithms inside and outside of the signed part differ')
-  }
+  refuseOtherAlgorithm(tbs.signatureAlgorithmDer, algorithm)
   return { ...tbs, der: copy, signature }
+}
+
+/** What says which certificate it is, and what its signature is over. */
+export interface CertificateFrame extends Signed {
+  readonly serialHex: string
+}
+
+/**
+ * As `parseCertificate`, but nothing behind the serial number is read: for a signed part that was read before, and with
+ * which `tbsDer` is then compared.
+ *
+ * @throws {DerError}
+ */
+export function parseCertificateFrame(der: Uint8Array): CertificateFrame {
+  const { tbsDer, algorithm, signature } = readSigned(der)
+  const head = readHead(new DerReader(tbsDer).sequence())
+  refuseOtherAlgorithm(head.algorithm.der, algorithm)
+  return { tbsDer, signatureAlgorithmOid: algorithm.oid, signature, serialHex: head.serial.toString('hex') }
+}
+
+function refuseOtherAlgorithm(inside: Buffer, outside: AlgorithmIdentifier): void {
+  if (!inside.equals(outside.der))
+    throw new DerError('the signature algorithms inside and outside of the signed part differ')
 }
 
 /** As `parseCertificate`, for the part that is signed; to look at a certificate before it exists (KF-C17). */
@@ -83,9 +104,7 @@ function readTbs(tbsDer: Buffer): ParsedTbsCertificate {
   const outer = new DerReader(tbsDer)
   const tbs = outer.sequence()
   outer.end()
-  readVersion(tbs)
-  const serial = readSerial(tbs)
-  const algorithm: AlgorithmIdentifier = readSignatureAlgorithm(tbs)
+  const { serial, algorithm } = readHead(tbs)
   const issuerDer = tbs.element(TAG.sequence)
   const validity = tbs.sequence()
   const notBefore = validity.time()
@@ -109,6 +128,12 @@ function readTbs(tbsDer: Buffer): ParsedTbsCertificate {
     extensions,
     ...readKnownExtensions(extensions),
   }
+}
+
+function readHead(tbs: DerReader): { readonly serial: Buffer; readonly algorithm: AlgorithmIdentifier } {
+  readVersion(tbs)
+  const serial = readSerial(tbs)
+  return { serial, algorithm: readSignatureAlgorithm(tbs) }
 }
 
 function readVersion(tbs: DerReader): void {

@@ -1,6 +1,6 @@
 import { KeyObject, verify } from 'node:crypto'
 import { findSignatureAlgorithm } from './algorithm-identifier.ts'
-import { SIGNATURE_ALGORITHMS, type SignatureAlgorithmName } from './algorithms.ts'
+import { KEY_ALGORITHMS, SIGNATURE_ALGORITHMS, type SignatureAlgorithmName } from './algorithms.ts'
 import type { Signed } from './signed.ts'
 import type { SubjectPublicKey } from './spki.ts'
 
@@ -12,16 +12,20 @@ export function verifySignature(signed: Signed, key: KeyObject | SubjectPublicKe
   const algorithm = findSignatureAlgorithm(signed.signatureAlgorithmOid)
   if (algorithm === undefined) return false
   try {
+    const keyType = key instanceof KeyObject ? key.asymmetricKeyType : KEY_TYPES[KEY_ALGORITHMS[key.algorithm].kty]
+    if (keyType !== keyTypeOf(algorithm)) return false
     const keyObject = key instanceof KeyObject ? key : key.key
-    if (keyObject.asymmetricKeyType !== keyTypeOf(algorithm)) return false
     return verify(SIGNATURE_ALGORITHMS[algorithm].hash, signed.tbsDer, keyObject, signed.signature)
   } catch {
     return false
   }
 }
 
-/** Node's name of the key type that goes with an algorithm. An RSA key under an ECDSA OID would verify as RSA. */
-function keyTypeOf(algorithm: SignatureAlgorithmName): string {
+/** Node's names of key types. */
+const KEY_TYPES = { EC: 'ec', RSA: 'rsa', OKP: 'ed25519' } as const
+
+/** The key type that goes with an algorithm. An RSA key under an ECDSA OID would verify as RSA. */
+function keyTypeOf(algorithm: SignatureAlgorithmName): (typeof KEY_TYPES)[keyof typeof KEY_TYPES] {
   switch (algorithm) {
     case 'ecdsa-with-SHA256':
     case 'ecdsa-with-SHA384':
