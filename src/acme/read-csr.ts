@@ -41,7 +41,7 @@ function parseCsr(der: Buffer): CertificationRequest {
 
 /**
  * Whether this directory takes the key of the CSR: strong enough for it, and not an account's (RFC 8555 §11.1, KF-B13).
- * Whether it was reported as compromised (KF-C13) is asked for every front end in `enrollment/`.
+ * Whether it was reported as compromised (KF-C13) is asked for every front end, in the commit that claims the order.
  *
  * @throws {AcmeError} `badCSR`
  */

@@ -40,13 +40,6 @@ export async function claim(dependencies: EnrollmentDependencies, request: Enrol
   const { store, clock, random, log } = dependencies
   const faults = checkPublicKey(request.publicKey, EVERY_KIND)
   if (faults.length > 0) return { outcome: 'unacceptable', about: 'key', detail: faults.join('; ') }
-  if (await store.blockedKeys.isBlocked(request.publicKey.sha256)) {
-    return {
-      outcome: 'unacceptable',
-      about: 'key',
-      detail: 'this public key is blocked because its private key was reported as compromised; make a new key',
-    }
-  }
   const issuer = findIssuer(dependencies, request)
   const policy = dependencies.policyFor(request.requester)
   let collisions = 0
@@ -76,6 +69,12 @@ export async function claim(dependencies: EnrollmentDependencies, request: Enrol
         return { outcome: 'claimed', record, prepared }
       case 'not-ready':
         return { outcome: 'not-ready' }
+      case 'key-blocked':
+        return {
+          outcome: 'unacceptable',
+          about: 'key',
+          detail: 'this public key is blocked because its private key was reported as compromised; make a new key',
+        }
       case 'serial-taken':
         log.error('certificate.serial-taken', { requestId: request.requestId, serial: record.serial })
         if (++collisions === SERIAL_ATTEMPTS)

@@ -26,6 +26,7 @@ export interface CertificateStore {
    *
    * - `not-ready`: the order is not ready at `now` (decided inside the transaction: order unfinished and unexpired,
    *   every authorization valid and unexpired, account valid; KF-B24, KF-E04)
+   * - `key-blocked`: the public key was reported as compromised (KF-C13)
    * - `serial-taken`: plan again with another serial (KF-C02)
    * - `names-changed`: one of `names` had another certificate since the decision saw it; decide again
    */
@@ -38,7 +39,7 @@ export interface CertificateStore {
       names?: readonly NameClaim[]
       audit: AuditEvent
     },
-  ): Promise<'begun' | 'not-ready' | 'serial-taken' | 'names-changed'>
+  ): Promise<'begun' | 'not-ready' | 'key-blocked' | 'serial-taken' | 'names-changed'>
   /**
    * The commit after signing: certificate, order state and audit together, with what limits remember of its names.
    * `order-ended` when its order had failed meanwhile and stays so; the certificate is on record all the same. `unknown`

@@ -1,6 +1,6 @@
 import type { BlockedKeyStore } from '../store.ts'
 import { appendAudit } from './audit.ts'
-import type { Database, Sql } from './database.ts'
+import type { Database, Reads, Sql } from './database.ts'
 
 const BLOCK = `
   INSERT INTO blocked_keys (spki_sha256, blocked_at, reason) VALUES (?, ?, ?)
@@ -18,6 +18,10 @@ export async function blockKey(
   return changes === 1
 }
 
+export async function isBlocked(sql: Reads, spkiSha256: string): Promise<boolean> {
+  return (await sql.get(IS_BLOCKED, spkiSha256)) !== undefined
+}
+
 export function createBlockedKeyStore(database: Database): BlockedKeyStore {
   return {
     block: (spkiSha256, { now, reason, audit }) =>
@@ -25,6 +29,6 @@ export function createBlockedKeyStore(database: Database): BlockedKeyStore {
         if (await blockKey(sql, spkiSha256, { now, reason })) await appendAudit(sql, audit)
       }),
 
-    isBlocked: async (spkiSha256) => (await database.get(IS_BLOCKED, spkiSha256)) !== undefined,
+    isBlocked: (spkiSha256) => isBlocked(database, spkiSha256),
   }
 }

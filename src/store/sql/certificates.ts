@@ -4,7 +4,7 @@ import { type CertificateStore, type DamagedReservation, StoreError } from '../s
 import { ACCOUNT_IS_VALID, noteUse } from './account-use.ts'
 import { appendAudit } from './audit.ts'
 import { HAS_VALIDATED_BY, LIVE } from './authorization-rows.ts'
-import { blockKey } from './blocked-keys.ts'
+import { blockKey, isBlocked } from './blocked-keys.ts'
 import { BY_ISSUER } from './by-issuer.ts'
 import {
   CERTIFICATE_COLUMNS,
@@ -73,7 +73,7 @@ const FIND_BY_SERIAL = `${BY_ISSUER}
 
 const FIND_FOR_ACCOUNT = `${BY_ISSUER}
   SELECT ${CERTIFICATE_COLUMNS} FROM by_issuer JOIN certificates ON issuer_id = by_issuer.id AND serial = ?
-  WHERE account_id = ? AND directory = ? AND issued_at IS NOT NULL ORDER BY issuer_id LIMIT 1`
+  WHERE account_id = ? AND directory = ? AND issued_at IS NOT NULL LIMIT 1`
 
 const REVOKE = `
   UPDATE certificates
@@ -96,7 +96,8 @@ interface Key {
 export function createCertificateStore(database: Database): CertificateStore {
   return {
     begin: (certificate, { now, csrSha256, decision, names = [], audit }) =>
-      writeOrUndo<'begun' | 'not-ready' | 'serial-taken' | 'names-changed'>(database, async (sql) => {
+      writeOrUndo<Awaited<ReturnType<CertificateStore['begin']>>>(database, async (sql) => {
+        if (await isBlocked(sql, certificate.spkiSha256)) return 'key-blocked'
         if (certificate.orderId !== undefined) {
           const at = now.getTime()
           const { changes } = await sql.run(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
+  anyHex,
   auditEvent,
   certificateRecord,
   dnsName,
@@ -359,6 +360,18 @@ export function certificatesContract(withStore: WithStore, { forgets }: { forget
         'certificate.revoked',
         'certificate.revoked',
       ])
+    }))
+
+  test('KF-C13 nothing is begun for a key that is blocked, and the order stays ready', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      const placed = await readyOrder(store, await createAccount(store, now), [dnsName('a.test')], now)
+      const certificate = certificateRecord(now, placed)
+      await store.blockedKeys.block(certificate.spkiSha256, { now, reason: 'test', audit: auditEvent(now, 'x') })
+      assert.equal(await begin(store, certificate, now), 'key-blocked')
+      assert.equal(await store.certificates.find(certificate.issuerId, certificate.serial), undefined)
+      assert.equal((await store.orders.get(placed.order.id))?.order.processingAt, undefined)
+      assert.equal(await begin(store, { ...certificate, spkiSha256: anyHex(32) }, now), 'begun')
     }))
 
   test('KF-C13 revocation for keyCompromise blocks the public key, for other reasons not', () =>
