@@ -18,9 +18,9 @@ export async function insertRows(
 ): Promise<void> {
   for (let at = 0; at < rows.length; ) {
     const left = rows.length - at
-    const count = left === 3 ? left : Math.min(maxRows, 2 ** Math.floor(Math.log2(left)))
-    const part = rows.slice(at, at + count)
-    await sql.run(statement(head, count, part[0]?.length ?? 0), ...part.flat())
+    const count = Math.min(maxRows, left === 3 ? left : 2 ** Math.floor(Math.log2(left)))
+    const [first = [], ...others] = rows.slice(at, at + count)
+    await sql.run(statement(head, count, first.length), ...(count === 1 ? first : first.concat(...others)))
     at += count
   }
 }

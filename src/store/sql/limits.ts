@@ -28,23 +28,27 @@ type PauseRow = Omit<StandingRow, 'kind' | 'tat'>
 const PAUSE_COLUMNS =
   'key, paused_until AS until_at, failures, directory, account_id, identifier_type, identifier_value'
 
-const FIND = (count: number): string => `SELECT key, tat FROM rate_limits WHERE key IN (${marks(count)})`
+const FIND = forCounts((count) => `SELECT key, tat FROM rate_limits WHERE key IN (${marks(count)})`)
 
 // A row that another process changed since it was read is left alone, and then not counted.
-const REPLACE = (count: number): string => `
+const REPLACE = forCounts(
+  (count) => `
   INSERT INTO rate_limits (key, tat, previous_tat, expires_at)
   VALUES ${new Array<string>(count).fill('(?, ?, ?, ?)').join(', ')}
   ON CONFLICT (key) DO UPDATE
   SET tat = excluded.tat, previous_tat = excluded.previous_tat, expires_at = excluded.expires_at
-  WHERE rate_limits.tat = excluded.previous_tat`
+  WHERE rate_limits.tat = excluded.previous_tat`,
+)
 
-const STANDING = (count: number): string => `
+const STANDING = forCounts(
+  (count) => `
   SELECT 'set' AS kind, key, tat, renewable_until AS until_at, 0 AS failures, '' AS directory, '' AS account_id,
     '' AS identifier_type, '' AS identifier_value
   FROM issued_name_sets WHERE key = ?
   UNION ALL
   SELECT 'name', key, 0, paused_until, failures, directory, account_id, identifier_type, identifier_value
-  FROM name_failures WHERE key IN (${marks(count)}) AND paused_until > ?`
+  FROM name_failures WHERE key IN (${marks(count)}) AND paused_until > ?`,
+)
 
 // An instant that no clock of ours could have written, after one that ran ahead, is cut to a full debt.
 const NOTE_ISSUED = `
@@ -221,6 +225,16 @@ function padKeys(keys: readonly string[]): string[] {
 
 function powerAtMost(count: number): number {
   return 2 ** Math.floor(Math.log2(count))
+}
+
+/** Counts are few (`padKeys`, `powerAtMost`), so each text is put together once. */
+function forCounts(text: (count: number) => string): (count: number) => string {
+  const made = new Map<number, string>()
+  return (count) => {
+    const known = made.get(count) ?? text(count)
+    made.set(count, known)
+    return known
+  }
 }
 
 function marks(count: number): string {
