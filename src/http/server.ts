@@ -215,15 +215,19 @@ const HANDSHAKE_QUEUE = { queue: 'handshakes', kind: 'begin' } as const
 
 /** What every request is for the router; the method that came is kept beside it. */
 const ROUTED_AS = 'GET'
-const METHOD_SENT = new WeakMap<IncomingMessage, string>()
+const METHOD_SENT = Symbol('method sent')
+
+interface RoutedRequest extends IncomingMessage {
+  [METHOD_SENT]?: string
+}
 
 /**
  * Each path takes every method, so that the route itself can answer 405. So the router is asked for the path alone: a
  * table of every path under each of thirty-five methods would be a tenth of the time to start.
  */
 function byPathAlone(handler: RequestListener): RequestListener {
-  return (request, response) => {
-    METHOD_SENT.set(request, request.method ?? '')
+  return (request: RoutedRequest, response) => {
+    request[METHOD_SENT] = request.method ?? ''
     request.method = ROUTED_AS
     handler(request, response)
   }
@@ -265,13 +269,13 @@ function exchangeOf(
   state: { readonly isDraining: boolean },
   awaitingContinue: WeakSet<IncomingMessage>,
 ): Exchange {
-  const raw = request.raw
+  const raw: RoutedRequest = request.raw
   const target = originForm(raw.url ?? '')
   const mark = target.indexOf('?')
   return {
     request: raw,
     response: reply.raw,
-    method: METHOD_SENT.get(raw) ?? '',
+    method: raw[METHOD_SENT] ?? '',
     target,
     path: mark === -1 ? target : target.slice(0, mark),
     query: mark === -1 ? '' : target.slice(mark + 1),

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { OrderWithAuthorizations } from '../../store/records.ts'
 import type { CertificationRequest } from '../../x509/csr.ts'
 import { readDerField } from '../base64-field.ts'
@@ -121,5 +121,5 @@ async function explained<T>(
 }
 
 function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex')
+  return hash('sha256', bytes, 'hex')
 }

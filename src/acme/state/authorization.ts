@@ -15,9 +15,10 @@ export function authorizationStatus(authorization: AuthorizationRecord, now: Dat
   if (authorization.deactivatedAt !== undefined) return 'deactivated'
   if (now >= authorization.expiresAt) return 'expired'
   if (authorization.proof !== undefined) return isNotAhead(authorization.proof.at, now) ? 'valid' : 'expired'
-  const proved = authorization.challenges.flatMap(({ validatedAt }) => (validatedAt === undefined ? [] : [validatedAt]))
-  if (proved.length === 0) return 'pending'
-  return proved.some((at) => isNotAhead(at, now)) ? 'valid' : 'expired'
+  const { challenges } = authorization
+  if (challenges.every(({ validatedAt }) => validatedAt === undefined)) return 'pending'
+  const isProved = challenges.some(({ validatedAt }) => validatedAt !== undefined && isNotAhead(validatedAt, now))
+  return isProved ? 'valid' : 'expired'
 }
 
 function isNotAhead(at: Date, now: Date): boolean {
