@@ -126,7 +126,8 @@ export class Admission {
     }
     this.#makePlace(kind, request.bytes, nowMs)
     return new Promise((grant, refuse) => {
-      this.#lines[kind].push({ kind, ...request, sinceMs: nowMs, place: this.#places++, grant, refuse })
+      const { bytes, isGone } = request
+      this.#lines[kind].push({ kind, bytes, isGone, sinceMs: nowMs, place: this.#places++, grant, refuse })
       this.#waitingBytes += request.bytes
       this.#wakeNextTurn()
     })

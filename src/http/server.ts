@@ -16,12 +16,13 @@ import { answerClientError } from './client-error.ts'
 import type { Exchange } from './exchange.ts'
 import { isCanonicalPath, originForm } from './exchange.ts'
 import { HandshakeGate } from './handshake-gate.ts'
-import { send } from './respond.ts'
+import { KEEP_ALIVE_SECONDS, send } from './respond.ts'
 
-/** Pooled connections of clients and proxies live 60 to 90 s; ours must outlive them (CQ-T02). */
-const KEEP_ALIVE_MS = 120_000
-/** A peer that takes or gives no byte for this long is gone. */
-const SILENCE_MS = KEEP_ALIVE_MS + 30_000
+/**
+ * A connection on which nothing moves for this long is closed, be it idle or in the middle of a request: longer than we tell
+ * clients that an idle one lives.
+ */
+const SILENCE_MS = KEEP_ALIVE_SECONDS * 1000 + 30_000
 const HANDSHAKE_MS = 10_000
 const HEADERS_MS = 15_000
 /** While draining, an idle connection stays this long, so that a request already on its way is answered. */
@@ -108,7 +109,10 @@ export function createHttpListener(options: HttpListenerOptions): HttpListener {
   const run = (handle: (exchange: Exchange) => Promise<void>, request: FastifyRequest, reply: FastifyReply): void => {
     reply.hijack()
     const exchange = exchangeOf(request, reply, state, awaitingContinue)
-    underWay.set(exchange.request.socket, exchange)
+    const { socket } = exchange.request
+    underWay.set(socket, exchange)
+    // It may have been given the short time of idle ones.
+    if (state.isDraining) socket.setTimeout(SILENCE_MS)
     handle(exchange).catch((error: unknown) => {
       options.log.error('http.handler_failed', { listener: options.name, error })
       send(exchange, 500, [])
@@ -287,7 +291,8 @@ function exchangeOf(
 
 function limitConnections(server: HttpServer | HttpsServer, options: HttpListenerOptions): void {
   const { limits } = options
-  server.keepAliveTimeout = KEEP_ALIVE_MS
+  // Two timers for each request, where one for the connection does.
+  server.keepAliveTimeout = 0
   server.headersTimeout = Math.min(HEADERS_MS, limits.requestTimeout * 1000)
   server.requestTimeout = limits.requestTimeout * 1000
   server.timeout = SILENCE_MS
