@@ -52,7 +52,7 @@ export class AcmeRequest implements AuthenticatedRequest {
     this.#log ??= this.#rootLog.child({
       requestId: this.requestId,
       directory: this.directory.name,
-      ...(this.signer.kind === 'account' && { accountId: this.signer.account.id }),
+      accountId: this.signer.kind === 'account' ? this.signer.account.id : undefined,
     })
     return this.#log
   }

@@ -58,10 +58,10 @@ function fieldsOf(
     endpoint,
     status,
     method: exchange.method,
-    ...(accountId !== undefined && { accountId }),
-    ...(orderId !== undefined && { orderId }),
+    accountId,
+    orderId,
     // Tells nothing where the router knew the path.
-    ...(endpoint === 'none' && { path: exchange.path.slice(0, MAX_PATH) }),
+    path: endpoint === 'none' ? exchange.path.slice(0, MAX_PATH) : undefined,
     remoteAddress,
     userAgent: exchange.request.headers['user-agent']?.slice(0, MAX_USER_AGENT),
   }

@@ -44,6 +44,20 @@ test('a child carries its fields into every line, and lines below the level are 
   assert.equal(last()['orderId'], 'ord_1')
 })
 
+test('a field of a line or of a child takes the place of the bound one, unless it has no value', () => {
+  const { lines, log, last } = recorder()
+  const child = log.child({ requestId: 'req_1', accountId: 'acc_1' })
+  child.info('one', { accountId: 'acc_2' })
+  assert.equal(last()['accountId'], 'acc_2')
+  child.info('two', { accountId: undefined })
+  assert.equal(last()['accountId'], 'acc_1')
+  child.child({ accountId: undefined, orderId: 'ord_1' }).info('three')
+  assert.ok(lines.at(-1)?.includes('"event":"three","requestId":"req_1","accountId":"acc_1","orderId":"ord_1"}'))
+  child.child({ accountId: 'acc_3' }).info('four')
+  assert.deepEqual([last()['requestId'], last()['accountId']], ['req_1', 'acc_3'])
+  for (const line of lines) assert.equal(line.match(/accountId/g)?.length, 1, line)
+})
+
 test('an error is written with message, code and cause', () => {
   const { log, last } = recorder()
   const cause = Object.assign(new Error('disk full'), { code: 'ENOSPC' })

@@ -125,7 +125,9 @@ class LineLogger implements Logger {
   }
 
   child(fields: LogFields): Logger {
-    return new LineLogger(this.#sink, { ...this.#notIn(fields), ...fields })
+    const kept = this.#notIn(fields)
+    // In their order, and a field without a value hides nothing.
+    return new LineLogger(this.#sink, { ...kept, ...fields, ...kept })
   }
 
   #isWritten(level: LogLevel, event: string): boolean {
