@@ -115,11 +115,19 @@ export interface ValidationJobStore {
   /**
    * Ends the job: challenge and authorization become valid until `expiresAt`, in one transaction. `discarded`
    * when challenge or authorization became final, expired or its account was deactivated meanwhile (§13), and when
-   * the job is not leased to `owner` any more.
+   * the job is not leased to `owner` any more. `authorization` is how the job has it; the store then need not read it
+   * for who asks next.
    */
   succeed(
     challengeId: ChallengeId,
-    options: { owner: string; now: Date; expiresAt: Date; answeredFrom?: string | undefined; audit: AuditEvent },
+    options: {
+      owner: string
+      now: Date
+      expiresAt: Date
+      answeredFrom?: string | undefined
+      authorization?: AuthorizationRecord
+      audit: AuditEvent
+    },
   ): Promise<'done' | 'discarded'>
   /**
    * Ends the job: challenge and authorization become invalid and unfinished orders that hold it fail with `orderError`.

@@ -283,6 +283,7 @@ class JobRunner implements ValidationRunner {
       now,
       expiresAt: new Date(now.getTime() + this.#deps.validAuthorizationSeconds * 1000),
       answeredFrom: answeredFrom(evidence),
+      authorization: job.authorization,
       audit: validationAudit('validation.succeeded', job, now, { attempt: job.attempts + 1, evidence }),
     })
     this.#ended(job, outcome === 'done' ? 'valid' : 'discarded')

@@ -18,6 +18,7 @@ import { type Database, lockRows, type Reads, type Sql } from './database.ts'
 import { holdGrants } from './name-grants.ts'
 import { failOrdersOfAuthorization } from './order-endings.ts'
 import { NO_CACHE, type RecordCache } from './record-cache.ts'
+import { authorizationKey, challengeKey, REMEMBERED_AUTHORIZATION } from './remembered-authorizations.ts'
 
 const FIND = `
   SELECT ${AUTHORIZATION_COLUMNS}
@@ -84,11 +85,7 @@ export function createAuthorizationStore(database: Database, cache: RecordCache 
       key,
       suits: (found) => found.accountId === accountId && found.directory === directory,
       read,
-      keysOf: ({ id, challenges }) => [
-        authorizationKey(id),
-        ...challenges.map((challenge) => challengeKey(challenge.id)),
-      ],
-      madeOf: ({ id }) => [id],
+      ...REMEMBERED_AUTHORIZATION,
     })
 
   return {
@@ -152,10 +149,6 @@ export function createAuthorizationStore(database: Database, cache: RecordCache 
       }),
   }
 }
-
-const authorizationKey = (id: string): string => `authorization ${id}`
-
-const challengeKey = (id: string): string => `challenge ${id}`
 
 async function find(
   sql: Reads,

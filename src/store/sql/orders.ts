@@ -19,12 +19,13 @@ import {
   THE_AUTHORIZATION,
   toAuthorizations,
 } from './authorization-rows.ts'
-import { type Database, lockRows, type Sql, type SqlValue, Undo, writeOrUndo } from './database.ts'
+import { type Database, lockRows, type Sql, type SqlValue, Undo } from './database.ts'
 import { fromJson, listFromJson, type Mutable, toDate, toJson, toMs } from './encoding.ts'
 import { insertRows } from './insert-rows.ts'
 import { holdGrants } from './name-grants.ts'
 import { failOrder } from './order-endings.ts'
 import { NO_CACHE, type RecordCache } from './record-cache.ts'
+import { writeAndRemember } from './remembered-authorizations.ts'
 import { claimReplacement } from './replacements.ts'
 
 /** An order beside one challenge of one of its authorizations, as WITH_AUTHORIZATIONS selects them. */
@@ -117,7 +118,7 @@ export function createOrderStore(database: Database, cache: RecordCache = NO_CAC
 
   return {
     create: (order, { authorizationIds, newAuthorizations, now, replaces, audit }) =>
-      writeOrUndo<Awaited<ReturnType<OrderStore['create']>>>(database, async (sql) => {
+      writeAndRemember<Awaited<ReturnType<OrderStore['create']>>>(database, cache, async (sql, authorizations) => {
         const made = new Map<string, AuthorizationRecord>(newAuthorizations.map((a) => [a.id, a]))
         if (order.identifiers.length === 0 || authorizationIds.length !== order.identifiers.length) {
           throw new Error(`order ${order.id} must name identifiers, and link one authorization for each`)
@@ -145,6 +146,7 @@ export function createOrderStore(database: Database, cache: RecordCache = NO_CAC
           authorizationIds.map((id, position) => [order.id, position, id]),
         )
         await appendAudit(sql, audit)
+        for (const authorization of newAuthorizations) authorizations.leave(authorization)
         return 'created'
       }),
 

@@ -60,7 +60,7 @@ export function createSqlStore(engine: Database, options: SqlStoreOptions): Stor
     nonces,
     orders: createOrderStore(database, records),
     authorizations: createAuthorizationStore(database, records),
-    validationJobs: createValidationJobStore(database, log),
+    validationJobs: createValidationJobStore(database, { log, cache: records }),
     certificates: createCertificateStore(database),
     issuedNames: createIssuedNameStore(database),
     crls: createCrlStore(database),

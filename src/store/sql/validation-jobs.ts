@@ -1,5 +1,5 @@
 import type { Logger } from '../../observe/log.ts'
-import type { ValidationJob } from '../records.ts'
+import type { AuthorizationRecord, ChallengeInAuthorization, ChallengeRecord, ValidationJob } from '../records.ts'
 import { StoreError, type ValidationJobStore } from '../store.ts'
 import { appendAudit } from './audit.ts'
 import {
@@ -17,6 +17,8 @@ import { type Database, lockRows, type Reads, type Sql } from './database.ts'
 import { toDate } from './encoding.ts'
 import { noteFailure } from './name-failures.ts'
 import { failOrdersOfAuthorization } from './order-endings.ts'
+import { NO_CACHE, type RecordCache } from './record-cache.ts'
+import { writeAndRemember } from './remembered-authorizations.ts'
 
 // What a challenge may change state in: an authorization that is pending at `?`, of an account that is valid
 // (RFC 8555 §7.1.6). `challenges` is the row to change. The account is asked for as one value: joined, PostgreSQL would
@@ -82,25 +84,24 @@ const AUTHORIZATION_OF =
 
 type JobRow = AuthorizationRow & { readonly attempts: number; readonly started_at: number }
 
-export function createValidationJobStore(database: Database, log: Logger | undefined): ValidationJobStore {
+export function createValidationJobStore(
+  database: Database,
+  { log, cache = NO_CACHE }: { readonly log: Logger | undefined; readonly cache?: RecordCache | undefined },
+): ValidationJobStore {
   return {
     enqueue: ({ challenge, authorization }, { now, keyAuthorization, owner, leaseUntil, audit }) =>
-      database.write(async (sql) => {
+      writeAndRemember(database, cache, async (sql, authorizations) => {
         const at = now.getTime()
+        const isCurrent = authorizations.isCurrent(authorization) && authorization.challenges.includes(challenge)
         lockRows(sql, 'update', THE_AUTHORIZATION, authorization.id)
         const { changes } = await sql.run(RESPOND, at, keyAuthorization, challenge.id, authorization.id, at)
         if (changes === 0) return { outcome: 'already' }
         await sql.run(ENQUEUE, challenge.id, authorization.id, at, at, owner, leaseUntil.getTime())
         await appendAudit(sql, audit)
         const answered = { ...challenge, respondedAt: now, keyAuthorization }
-        const challenges = authorization.challenges.map((one) => (one.id === challenge.id ? answered : one))
-        const job = {
-          challenge: answered,
-          authorization: { ...authorization, challenges },
-          attempts: 0,
-          startedAt: now,
-        }
-        return { outcome: 'queued', job }
+        const waiting = withChallenge(authorization, answered)
+        if (isCurrent) authorizations.leave(waiting)
+        return { outcome: 'queued', job: { challenge: answered, authorization: waiting, attempts: 0, startedAt: now } }
       }),
 
     async lease({ now, owner, leaseUntil, limit }) {
@@ -139,8 +140,9 @@ export function createValidationJobStore(database: Database, log: Logger | undef
       }),
 
     // Whoever takes the job's row ends it, once; a result that comes later is discarded (KF-A21).
-    succeed: (challengeId, { owner, now, expiresAt, answeredFrom, audit }) =>
-      database.write(async (sql) => {
+    succeed: (challengeId, { owner, now, expiresAt, answeredFrom, authorization, audit }) =>
+      writeAndRemember(database, cache, async (sql, authorizations) => {
+        const before = authorization && authorizations.isCurrent(authorization) ? authorization : undefined
         lockRows(sql, 'update', AUTHORIZATION_OF, challengeId)
         const taken = await sql.get<{ authorization_id: string }>(TAKE, challengeId, owner)
         if (taken === undefined) return 'discarded'
@@ -149,6 +151,8 @@ export function createValidationJobStore(database: Database, log: Logger | undef
         await sql.run(EXTEND, expiresAt.getTime(), taken.authorization_id)
         await endJobs(sql, taken.authorization_id)
         await appendAudit(sql, audit)
+        const proved = pickChallenge(before, challengeId)
+        if (proved !== undefined) authorizations.leave({ ...validated(proved, { now, answeredFrom }), expiresAt })
         return 'done'
       }),
 
@@ -179,6 +183,21 @@ export function createValidationJobStore(database: Database, log: Logger | undef
       return undefined
     }
   }
+}
+
+function withChallenge(authorization: AuthorizationRecord, changed: ChallengeRecord): AuthorizationRecord {
+  const challenges = authorization.challenges.map((one) => (one.id === changed.id ? changed : one))
+  return { ...authorization, challenges }
+}
+
+/** What VALIDATE makes of it. */
+function validated(
+  { challenge, authorization }: ChallengeInAuthorization,
+  { now, answeredFrom }: { readonly now: Date; readonly answeredFrom: string | undefined },
+): AuthorizationRecord {
+  const { error: _, answeredFrom: __, ...rest } = challenge
+  const proof = { validatedAt: now, ...(answeredFrom !== undefined && { answeredFrom }) }
+  return withChallenge(authorization, { ...rest, ...proof })
 }
 
 async function getJob(sql: Sql, challengeId: string): Promise<ValidationJob | undefined> {

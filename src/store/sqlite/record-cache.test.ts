@@ -26,6 +26,7 @@ const audit = auditEvent(now, 'test')
 async function server(t: TestContext) {
   const reads = { count: 0 }
   const counted = (cache: RecordCache): RecordCache => ({
+    write: () => cache.write(),
     find: (wanted) =>
       cache.find({
         ...wanted,
@@ -62,7 +63,56 @@ test('polls of one state are answered from memory, whoever of its account asks b
       assert.ok(await store.authorizations.findChallenge(directory, id, challenge.id))
     }
   }
-  assert.equal(reads.count, 3)
+  assert.equal(reads.count, 2)
+})
+
+test('an authorization is not read again on its way, as long as only the server writes to it', async (t) => {
+  const { store, reads, account, authorization } = await server(t)
+  const find = () => store.authorizations.find(account.directory, account.id, authorization.id)
+  assert.deepEqual(await find(), authorization)
+  const [challenge] = authorization.challenges
+  assert.ok(challenge)
+  const asked = await store.authorizations.findChallenge(account.directory, account.id, challenge.id)
+  assert.ok(asked)
+  const work = { now, keyAuthorization: 'k', owner: 'runner', leaseUntil: later(now, 60_000), audit }
+  const queued = await store.validationJobs.enqueue(asked, work)
+  assert.ok(queued.outcome === 'queued')
+  assert.deepEqual((await find())?.challenges[0]?.respondedAt, now)
+  const expiresAt = later(now, hours(8))
+  const proof = { owner: 'runner', now, expiresAt, answeredFrom: '10.0.0.1', authorization: queued.job.authorization }
+  assert.equal(await store.validationJobs.succeed(challenge.id, { ...proof, audit }), 'done')
+  const proved = await find()
+  assert.deepEqual(proved?.expiresAt, expiresAt)
+  assert.deepEqual(proved?.challenges[0]?.validatedAt, now)
+  assert.equal(proved?.challenges[0]?.answeredFrom, '10.0.0.1')
+  assert.equal(reads.count, 0)
+})
+
+test('of an authorization that is written to by two at once, or with old facts, nothing is taken for granted', async (t) => {
+  const { store, account, authorization } = await server(t)
+  const { directory, id } = account
+  const stored = () => store.authorizations.find(directory, id, authorization.id)
+  const answer = (index: number) => {
+    const challenge = authorization.challenges[index]
+    assert.ok(challenge)
+    const work = { now, keyAuthorization: 'k', owner: 'runner', leaseUntil: later(now, 60_000), audit }
+    return store.validationJobs.enqueue({ challenge, authorization }, work)
+  }
+  const [one] = await Promise.all([answer(0), answer(1)])
+  assert.ok(one.outcome === 'queued')
+  assert.deepEqual(
+    (await stored())?.challenges.map(({ respondedAt }) => respondedAt),
+    [now, now],
+  )
+  // As the job of the first has it, the second was not answered.
+  const [challenge] = authorization.challenges
+  assert.ok(challenge)
+  const proof = { owner: 'runner', now, expiresAt: later(now, hours(8)), authorization: one.job.authorization, audit }
+  assert.equal(await store.validationJobs.succeed(challenge.id, proof), 'done')
+  assert.deepEqual(
+    (await stored())?.challenges.map(({ respondedAt }) => respondedAt),
+    [now, now],
+  )
 })
 
 test('KF-B09 what is remembered is not shown to another account or directory', async (t) => {
@@ -149,7 +199,7 @@ async function alone(t: TestContext) {
     keysOf: () => ['account'],
     madeOf: () => [account.id],
   }
-  return { writer, cache, update, wanted, committed }
+  return { writer, path, cache, update, wanted, committed }
 }
 
 test('KF-E06 a look beside an open transaction sees the state before it, and is not remembered past it', async (t) => {
@@ -173,6 +223,63 @@ test('what was rolled back was never seen', async (t) => {
   writer.exec('ROLLBACK')
   cache.transactionEnded()
   assert.deepEqual(await cache.find(wanted), before)
+})
+
+test('what a write leaves is remembered from its commit on, and not if it changed once more', async (t) => {
+  const { writer, cache, update, wanted, committed } = await alone(t)
+  const changes: ((contact: string) => void)[] = [
+    () => {},
+    (contact) => update(contact),
+    (contact) => [writer.exec('COMMIT'), cache.transactionEnded(), update(contact)],
+    (contact) => [writer.exec('ROLLBACK'), cache.transactionEnded(), update(contact)],
+  ]
+  for (const [i, change] of changes.entries()) {
+    writer.exec('BEGIN IMMEDIATE')
+    update(`["mailto:${i}@b.test"]`)
+    const left = { contact: `["mailto:${i}@b.test"]` }
+    const remember = cache.write().leave(left, wanted)
+    change(`["mailto:other${i}@b.test"]`)
+    if (writer.isTransaction) writer.exec('COMMIT')
+    cache.transactionEnded()
+    remember()
+    const found = await cache.find(wanted)
+    assert.deepEqual({ ...found }, { ...committed() })
+    assert.equal(found === left, i === 0)
+    assert.equal(cache.write().isCurrent('account', left), i === 0)
+  }
+})
+
+test('KF-E06 inside a write nothing is current that the transaction changed, though it was read again beside it', async (t) => {
+  const { writer, cache, update, wanted } = await alone(t)
+  const before = (await cache.find(wanted)) ?? {}
+  writer.exec('BEGIN IMMEDIATE')
+  assert.ok(cache.write().isCurrent('account', before))
+  assert.equal(cache.write().isCurrent('account', { ...before }), false)
+  update('["mailto:new@b.test"]')
+  assert.equal(cache.write().isCurrent('account', before), false)
+  const beside = (await cache.find(wanted)) ?? {}
+  assert.equal(await cache.find(wanted), beside)
+  assert.equal(cache.write().isCurrent('account', beside), false)
+  writer.exec('ROLLBACK')
+  cache.transactionEnded()
+})
+
+test('what a write leaves is not remembered past a commit of another process', async (t) => {
+  const { writer, path, cache, update, wanted, committed } = await alone(t)
+  const another = { ...wanted, key: 'another', keysOf: () => ['another'], madeOf: () => ['its row'] }
+  await cache.find(another)
+  writer.exec('BEGIN IMMEDIATE')
+  update('["mailto:a@b.test"]')
+  const remember = cache.write().leave({ contact: '["mailto:a@b.test"]' }, wanted)
+  writer.exec('COMMIT')
+  cache.transactionEnded()
+  const tool = new DatabaseSync(path)
+  t.after(() => tool.close())
+  tool.exec(`UPDATE accounts SET contact = '["mailto:tool@b.test"]'`)
+  // Which notices the commit.
+  await cache.find(another)
+  remember()
+  assert.deepEqual(await cache.find(wanted), committed())
 })
 
 test('a record that changes while it is read is not remembered', async (t) => {

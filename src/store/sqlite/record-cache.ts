@@ -1,4 +1,4 @@
-import type { RecordCache, Wanted } from '../sql/record-cache.ts'
+import type { RecordCache, Wanted, WriteMemory } from '../sql/record-cache.ts'
 import type { Statements } from './connection.ts'
 import { tellChanges } from './row-changes.ts'
 
@@ -19,14 +19,19 @@ interface Entry {
  * `tellChanges`); after a commit of any other process, such as an operator's command, everything is read anew.
  *
  * While a transaction is open, what it changes is forgotten at once and again after its end: a read beside it may have
- * brought the state before.
+ * brought the state before. A record that a write leaves is remembered after its commit, if no row of it changed between
+ * the two, in the same transaction or since.
  */
 export class SqliteRecordCache implements RecordCache {
   readonly #sql: Statements
   readonly #isWriterWell: () => boolean
   readonly #entries = new Map<string, Entry>()
   readonly #madeOf = new Map<string, Set<Entry>>()
-  readonly #changedInTransaction = new Set<string>()
+  /** The rows that the open transaction changed, and those of the one before it, each with the moment of its last change. */
+  #changed = new Map<string, number>()
+  #changedBefore = new Map<string, number>()
+  /** Transactions ended, and commits of others noticed. */
+  #ended = 0
   /** Another number whenever something was forgotten. */
   #moment = 0
   #dataVersion: unknown
@@ -36,8 +41,8 @@ export class SqliteRecordCache implements RecordCache {
     this.#isWriterWell = isWriterWell
     this.#dataVersion = this.#readVersion()
     tellChanges(sql.connection, (row) => {
-      this.#changedInTransaction.add(row)
       this.#forget(row)
+      this.#changed.set(row, this.#moment)
     })
   }
 
@@ -52,10 +57,33 @@ export class SqliteRecordCache implements RecordCache {
     return found
   }
 
+  write(): WriteMemory {
+    const ended = this.#ended
+    return {
+      isCurrent: (key, record) => {
+        const entry = this.#entries.get(key)
+        // What the open transaction changed may have been read anew beside it, as it was before.
+        return entry?.record === record && !entry.madeOf.some((row) => this.#changed.has(row))
+      },
+      leave: (record, { keysOf, madeOf }) => {
+        const entry = { keys: keysOf(record), record, madeOf: madeOf(record) }
+        const moment = this.#moment
+        const isUnchanged = (row: string): boolean =>
+          !this.#changed.has(row) && (this.#changedBefore.get(row) ?? 0) <= moment
+        // A commit of another process that nobody noticed yet ends this entry with all others, when it is noticed.
+        return () => {
+          if (this.#ended === ended + 1 && entry.madeOf.every(isUnchanged)) this.#keep(entry)
+        }
+      },
+    }
+  }
+
   /** To be called when a transaction was committed or rolled back, before anybody hears of it. */
   transactionEnded(): void {
-    for (const row of this.#changedInTransaction) this.#forget(row)
-    this.#changedInTransaction.clear()
+    for (const row of this.#changed.keys()) this.#forget(row)
+    this.#changedBefore = this.#changed
+    this.#changed = new Map()
+    this.#ended += 1
   }
 
   /** Whether nobody else wrote since the last look, and the connection is to be believed. */
@@ -64,6 +92,7 @@ export class SqliteRecordCache implements RecordCache {
     if (version !== undefined && version === this.#dataVersion) return true
     this.#dataVersion = version
     this.#moment += 1
+    this.#ended += 1
     this.#entries.clear()
     this.#madeOf.clear()
     return false
