@@ -39,7 +39,7 @@ export const limits = z
       .int()
       .min(20)
       .max(10_000)
-      .default(400)
+      .default(300)
       .describe(
         'milliseconds that a new order or account may wait for its turn before it is refused with 503; orders in flight may wait ten times as long',
       ),
