@@ -232,13 +232,13 @@ export interface OrderWithAuthorizations {
   readonly authorizations: readonly AuthorizationRecord[]
 }
 
-/** One queued proof of control: a row with a lease, so that it survives the process that works on it. */
 /** A challenge, and the authorization of which it is one. */
 export interface ChallengeInAuthorization {
   readonly challenge: ChallengeRecord
   readonly authorization: AuthorizationRecord
 }
 
+/** One queued proof of control: a row with a lease, so that it survives the process that works on it. */
 export interface ValidationJob extends ChallengeInAuthorization {
   /** Queries already made and failed. */
   readonly attempts: number

@@ -27,15 +27,19 @@ export async function writeAndRemember<T>(
   fn: (sql: Sql, authorizations: Authorizations) => Promise<T>,
 ): Promise<T> {
   let left: (() => void)[] = []
-  const value = await writeOrUndo(database, (sql) => {
+  const value = await writeOrUndo(database, async (sql) => {
     const memory = cache.write()
+    const said: typeof left = []
+    // Nothing of a try that is undone, or that the engine runs again.
     left = []
-    return fn(sql, {
+    const outcome = await fn(sql, {
       isCurrent: (authorization) => memory.isCurrent(authorizationKey(authorization.id), authorization),
       leave: (authorization) => {
-        left.push(memory.leave(authorization, REMEMBERED_AUTHORIZATION))
+        said.push(memory.leave(authorization, REMEMBERED_AUTHORIZATION))
       },
     })
+    left = said
+    return outcome
   })
   for (const remember of left) remember()
   return value
