@@ -16,7 +16,7 @@ export function withDeadline(key: SigningKey, clock: Clock, deadlineMs: number =
   return {
     spkiDer: key.spkiDer,
     algorithm: key.algorithm,
-    sign: (message) =>
+    sign: async (message) =>
       within(clock, deadlineMs, key.sign(message), () =>
         Promise.reject(new SignerError('UNAVAILABLE', `the key did not sign within ${deadlineMs / 1000} s`)),
       ),
