@@ -1,8 +1,11 @@
+/** Values by label name; each metric says below which labels it has. */
+export type Labels = Readonly<Record<string, string>>
+
 /** Metrics as the rooms see them: each name stands once, in the tables below. */
 export interface Metrics {
-  count(name: CounterName, labels?: Readonly<Record<string, string>>, by?: number): void
-  observe(name: HistogramName, seconds: number, labels?: Readonly<Record<string, string>>): void
-  set(name: GaugeName, value: number, labels?: Readonly<Record<string, string>>): void
+  count(name: CounterName, labels?: Labels, by?: number): void
+  observe(name: HistogramName, seconds: number, labels?: Labels): void
+  set(name: GaugeName, value: number, labels?: Labels): void
 }
 
 /** Name, help and labels of every metric; label values come from small closed sets, never from requesters. */

@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { AggregatorRegistry, Registry } from 'prom-client'
-import { COUNTERS, GAUGES, type GaugeName, HISTOGRAMS, type Metrics } from './metrics.ts'
-import { Distribution, type Labels, type Sample, Values } from './series.ts'
+import { COUNTERS, GAUGES, type GaugeName, HISTOGRAMS, type Labels, type Metrics } from './metrics.ts'
+import { Distribution, type Sample, Values } from './series.ts'
 
 /** Metrics that can be scraped. */
 export interface ScrapedMetrics extends Metrics {

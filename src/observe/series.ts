@@ -1,4 +1,4 @@
-export type Labels = Readonly<Record<string, string>>
+import type { Labels } from './metrics.ts'
 
 /** A value as it is scraped; `metricName` where it is not the name of the metric. */
 export interface Sample {
