@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { openFor, readStatus, readyOrder, until } from '../../../test/support/acme-orders.ts'
+import type { AcmeWorld, TestAccount } from '../../../test/support/acme-world.ts'
 import { buildTestCsr } from '../../../test/support/test-csr.ts'
 import { generateTestKey } from '../../../test/support/test-keys.ts'
 import type { EnrollmentRequest, EnrollmentResult } from '../../enrollment/enrollment.ts'
@@ -9,15 +10,25 @@ import type { OrderId } from '../../lib/ids.ts'
 import { finalize } from './finalize.ts'
 import { order } from './order.ts'
 
+/** Sends finalize and waits until the signing key, which does not answer, has been asked; `answer` is still to come. */
+async function finalizeWithKeyAway(
+  t: TestContext,
+  world: AcmeWorld,
+  { by, params, csr }: { by: TestAccount; params: { id: string }; csr: string },
+) {
+  world.signingKey.close()
+  t.after(() => world.signingKey.open())
+  const answer = world.call(finalize, { by, params, payload: { csr } })
+  await until(() => world.signingKey.waiting > 0)
+  return { answer }
+}
+
 test('CQ-F01 CQ-F09 a slow signer is answered with processing in time, never ready again, and the work goes on', async (t) => {
   const world = await openFor(t)
   const by = await world.account()
   const { params, location } = await readyOrder(world, by)
   const { csr } = world.csr(['a.test'])
-  world.signingKey.close()
-  t.after(() => world.signingKey.open())
-  const answer = world.call(finalize, { by, params, payload: { csr } })
-  await until(() => world.signingKey.waiting > 0)
+  const { answer } = await finalizeWithKeyAway(t, world, { by, params, csr: csr })
   const before = world.clock.monotonicMs()
   await world.clock.advance(2_500)
   const reply = await answer
@@ -52,10 +63,7 @@ test('KF-F14 work that fails after the answer is logged and rejects nothing', as
   })
   const by = await world.account()
   const { params } = await readyOrder(world, by)
-  world.signingKey.close()
-  t.after(() => world.signingKey.open())
-  const answer = world.call(finalize, { by, params, payload: { csr: world.csr(['a.test']).csr } })
-  await until(() => world.signingKey.waiting > 0)
+  const { answer } = await finalizeWithKeyAway(t, world, { by, params, csr: world.csr(['a.test']).csr })
   await world.clock.advance(2_500)
   assert.equal((await answer).json.status, 'processing')
   world.signingKey.open()
@@ -270,10 +278,7 @@ test('an order that failed while its certificate was signed is answered as it st
   const world = await openFor(t)
   const by = await world.account()
   const { params } = await readyOrder(world, by)
-  world.signingKey.close()
-  t.after(() => world.signingKey.open())
-  const answer = world.call(finalize, { by, params, payload: { csr: world.csr(['a.test']).csr } })
-  await until(() => world.signingKey.waiting > 0)
+  const { answer } = await finalizeWithKeyAway(t, world, { by, params, csr: world.csr(['a.test']).csr })
   const now = world.clock.now()
   const error = { type: 'serverInternal', detail: 'Ended by the operator', status: 500 }
   await world.store.orders.fail(params.id as OrderId, { now, error, audit: { at: now, event: 'test', data: {} } })

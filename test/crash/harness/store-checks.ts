@@ -3,8 +3,8 @@ import type { OutsideRecord } from './record.ts'
 import type { Signatures } from './signatures.ts'
 
 /**
- * A promise as a query that finds what breaks it, one row each with a `what`. Neither of two tables may be read once for each
- * row of the other where no index helps: while a rule is checked nobody answers the server's validations.
+ * A promise as a query that finds what breaks it, one row each with a `what`. No table may be read whole
+ * for each row of another: while a rule is checked, nobody answers the server's validations.
  */
 interface Rule {
   readonly promise: string
