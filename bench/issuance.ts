@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { type SpawnedChancery, spawnChancery } from '../test/support/chancery.ts'
-import { measureBareRequest } from './bare-runtime.ts'
+import { type BareRuntime, measureBareRuntime } from './bare-runtime.ts'
 import { type CryptoFloor, meanFloor, measureFloor } from './floor.ts'
 import { type LoadResult, type Responder, runLoad, startResponder } from './load.ts'
 import { type Metrics, scrape, total } from './metrics.ts'
@@ -16,8 +16,9 @@ Starts a server on a new state folder and takes it through complete http-01 issu
 identifier each. The first line is that of a new process; then come so many orders that are not measured (--warm-up), in which
 the runtime compiles what is used often, and then the lines of a process as it is for the rest of its life. Each stands beside
 what this machine's cryptography costs: one P-256 verification for each signed request that was really made, one for the
-CSR, one signature, as \`openssl speed\` has them before and after the run. Beside it, too, stands what the runtime alone takes for as
-many requests: a server that reads, parses, verifies and answers them, with no ACME, policy, certificates or store behind.
+CSR, one signature, as \`openssl speed\` has them before and after the run. Beside it, too, stands what the runtime alone takes: a
+server that reads, parses, verifies and answers as many requests, fetches one proof, signs once and makes three rows durable,
+with no ACME, policy, certificates, audit or logs around it.
 A last line says where the server's CPU went: the last run is repeated under a sampling profiler, which itself costs a
 little, and the parts add up to what the repeated run took. With --profile it is kept in a file for a profile viewer.
 CPU and memory are of the server's process alone and are read from /proc, so they are null elsewhere than on Linux.
@@ -73,8 +74,8 @@ async function main(): Promise<void> {
       const before = await measureFloor()
       const measured = await run(concurrency)
       const floor = meanFloor(before, await measureFloor())
-      const bareRequestMs = await measureBareRequest(concurrency)
-      print(report(state, concurrency, measured, { floor, bareRequestMs }, server.pid))
+      const bare = await measureBareRuntime(concurrency)
+      print(report(state, concurrency, measured, { floor, bare }, server.pid))
     }
     const warmUp = Number(values['warm-up'])
     if (warmUp > 0) {
@@ -140,12 +141,11 @@ function report(
   state: 'fresh' | 'warm',
   concurrency: number,
   { result, cpu, threads, signedRequests, after }: Measured,
-  { floor, bareRequestMs }: { floor: CryptoFloor; bareRequestMs: number | undefined },
+  { floor, bare }: { floor: CryptoFloor; bare: BareRuntime | undefined },
   pid: number,
 ) {
   const floorMs = ((signedRequests + 1) * floor.verifyUs + floor.signUs) / 1000
-  const bareMs =
-    bareRequestMs === undefined ? undefined : signedRequests * bareRequestMs + (floor.verifyUs + floor.signUs) / 1000
+  const bareMs = bare && signedRequests * bare.requestMs + bare.issuanceMs
   const percentile = (share: number): number =>
     round(result.latenciesMs[Math.floor(result.latenciesMs.length * share)] ?? 0)
   return {
