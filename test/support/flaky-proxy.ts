@@ -1,14 +1,20 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
+type Cut = 'lost' | 'landed' | 'disowned' | 'silent'
+
+/** ErrorResponse, as PgBouncer gives it. */
+const SERVER_CRASHED = errorResponse('SFATAL', 'VFATAL', 'C08P01', 'Mserver conn crashed?')
+
 /** Stands between the store and its database server, and cuts what a network or a crash would cut. */
 export interface FlakyProxy {
   readonly port: number
   /**
    * What happens to a client's bytes that hold `text`: `lost`: they never arrive, `landed`: they arrive and the answer
-   * does not, `silent`: nothing is passed on any more and nobody is told. Once; then everything passes again.
+   * does not, `disowned`: they arrive and the answer is that of a pooler which lost its server, `silent`: nothing is
+   * passed on any more and nobody is told. Once; then everything passes again.
    */
-  cutAt(text: string, how: 'lost' | 'landed' | 'silent'): void
+  cutAt(text: string, how: Cut): void
   /** Ends all connections; new ones are refused until `open`. */
   refuse(): void
   open(): void
@@ -17,7 +23,7 @@ export interface FlakyProxy {
 
 export async function startFlakyProxy(target: { readonly host: string; readonly port: number }): Promise<FlakyProxy> {
   const sockets = new Set<Socket>()
-  let trap: { readonly text: string; readonly how: 'lost' | 'landed' | 'silent' } | undefined
+  let trap: { readonly text: string; readonly how: Cut } | undefined
   let isOpen = true
   const server = createServer((client) => {
     if (!isOpen) return client.destroy()
@@ -36,6 +42,7 @@ export async function startFlakyProxy(target: { readonly host: string; readonly 
       })
     }
     let hold = false
+    let farewell: Buffer | undefined
     client.on('data', (bytes: Buffer) => {
       if (isSilent) return
       const found = trap !== undefined && bytes.includes(trap.text) ? trap : undefined
@@ -44,6 +51,10 @@ export async function startFlakyProxy(target: { readonly host: string; readonly 
       switch (found.how) {
         case 'lost':
           return end()
+        case 'disowned':
+          farewell = SERVER_CRASHED
+          hold = true
+          return upstream.write(bytes)
         case 'landed':
           hold = true
           return upstream.write(bytes)
@@ -55,7 +66,7 @@ export async function startFlakyProxy(target: { readonly host: string; readonly 
       }
     })
     upstream.on('data', (bytes: Buffer) => {
-      if (hold) return end()
+      if (hold) return farewell === undefined ? end() : client.end(farewell)
       if (!isSilent) client.write(bytes)
       return undefined
     })
@@ -81,4 +92,12 @@ export async function startFlakyProxy(target: { readonly host: string; readonly 
       await once(server, 'close')
     },
   }
+}
+
+function errorResponse(...fields: readonly string[]): Buffer {
+  const body = Buffer.from(`${fields.map((field) => `${field}\0`).join('')}\0`)
+  const head = Buffer.alloc(5)
+  head.write('E')
+  head.writeInt32BE(body.length + 4, 1)
+  return Buffer.concat([head, body])
 }

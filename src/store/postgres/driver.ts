@@ -4,6 +4,7 @@ import type { ConnectionOptions } from 'node:tls'
 import type { ClientBase, Pool } from 'pg'
 import { readSecretFile } from '../../signer/key-file.ts'
 import { StoreError } from '../store.ts'
+import { endsConnection, markSkipped } from './errors.ts'
 import type { PostgresAddress, PostgresSettings } from './options.ts'
 import type { Translated } from './statements.ts'
 
@@ -16,8 +17,7 @@ export interface Answer {
 }
 
 /** A statement whose answer nobody looks at, sent before another one. */
-export interface Prelude {
-  readonly text: string
+export interface Prelude extends Translated {
   readonly values: readonly Value[]
 }
 
@@ -35,7 +35,7 @@ export interface Driver {
   makePool(onIdleError: (error: Error) => void, verify: (client: ClientBase) => Promise<void>): Pool
   /**
    * Sends a statement, with `prelude` before it in the same round trip and behind the same barrier: when a statement
-   * of the prelude fails, the server skips the rest.
+   * of the prelude fails, the server skips the rest, and `wasSkipped` tells so of the error.
    */
   query(
     client: ClientBase,
@@ -56,12 +56,19 @@ const INT8 = 20
 /** What `pg` has in its query objects and does not declare. */
 interface WireConnection {
   readonly stream: { cork(): void; uncork(): void; destroy(): void }
+  /** What the server has prepared, by name, and what it was asked to prepare and did not confirm yet. */
+  readonly parsedStatements: Readonly<Record<string, string>>
+  readonly submittedNamedStatements: Record<string, string>
   parse(message: { text: string; name: string; types: undefined }): void
   bind(message: { portal: string; statement: string; values: readonly Value[]; valueMapper: typeof prepareValue }): void
   execute(message: { portal: string; rows: number | undefined }): void
 }
 interface WireQuery extends EventEmitter {
+  /** The statement that `pg` takes as prepared when the server says that it prepared one. */
+  name: string | undefined
+  text: string
   submit(connection: WireConnection): Error | null
+  handleError(error: Error, connection: WireConnection): void
   handleCommandComplete(message: unknown, connection: WireConnection): void
   handleDataRow(message: unknown): void
 }
@@ -85,8 +92,9 @@ export async function loadDriver(address: PostgresAddress, settings: PostgresSet
 
   class Preluded extends (pg.Query as unknown as WireQueryClass) {
     readonly #prelude: readonly Prelude[]
-    /** Answers still to come that are not the statement's own. */
-    #skip: number
+    readonly #own: Translated
+    /** How many of the prelude were answered. */
+    #answered = 0
 
     constructor(
       prelude: readonly Prelude[],
@@ -95,30 +103,50 @@ export async function loadDriver(address: PostgresAddress, settings: PostgresSet
     ) {
       super(config, callback)
       this.#prelude = prelude
-      this.#skip = prelude.length
+      this.#own = { text: config.text, name: config.name }
     }
 
     override submit(connection: WireConnection): Error | null {
       connection.stream.cork()
       try {
-        for (const { text, values } of this.#prelude) {
-          connection.parse({ text, name: '', types: undefined })
-          connection.bind({ portal: '', statement: '', values, valueMapper: prepareValue })
-          connection.execute({ portal: '', rows: undefined })
-        }
+        for (const statement of this.#prelude) send(connection, statement)
         return super.submit(connection)
       } finally {
+        this.#expectNext()
         connection.stream.uncork()
       }
     }
 
     override handleDataRow(message: unknown): void {
-      if (this.#skip === 0) super.handleDataRow(message)
+      if (this.#isOwnTurn) super.handleDataRow(message)
     }
 
     override handleCommandComplete(message: unknown, connection: WireConnection): void {
-      if (this.#skip === 0) super.handleCommandComplete(message, connection)
-      else this.#skip -= 1
+      if (this.#isOwnTurn) super.handleCommandComplete(message, connection)
+      else {
+        this.#answered += 1
+        this.#expectNext()
+      }
+    }
+
+    override handleError(error: Error, connection: WireConnection): void {
+      // A connection that ends says nothing of what was sent on it.
+      if (!this.#isOwnTurn && !endsConnection(error)) markSkipped(error)
+      // The server prepared none of those that it skipped.
+      for (const { name } of [...this.#prelude, this.#own]) {
+        if (name !== undefined) delete connection.submittedNamedStatements[name]
+      }
+      super.handleError(error, connection)
+    }
+
+    get #isOwnTurn(): boolean {
+      return this.#answered === this.#prelude.length
+    }
+
+    #expectNext(): void {
+      const { text, name } = this.#prelude[this.#answered] ?? this.#own
+      this.text = text
+      this.name = name
     }
   }
 
@@ -171,7 +199,8 @@ export async function loadDriver(address: PostgresAddress, settings: PostgresSet
           queryMode: 'extended' as const,
           ...(isPlain || name === undefined ? {} : { name }),
         }
-        const query = new Preluded(prelude, config, (error, result) => {
+        const before = isPlain ? prelude.map((statement) => ({ ...statement, name: undefined })) : prelude
+        const query = new Preluded(before, config, (error, result) => {
           if (error) reject(error)
           else resolve({ rows: result.rows, changes: result.rowCount ?? 0, command: result.command })
         })
@@ -180,6 +209,17 @@ export async function loadDriver(address: PostgresAddress, settings: PostgresSet
 
     cut: (client) => (client as unknown as { connection: WireConnection }).connection.stream.destroy(),
   }
+}
+
+/** Sends a statement of a prelude; one that the server knows by name is not sent in full again. */
+function send(connection: WireConnection, { text, name = '', values }: Prelude): void {
+  const { parsedStatements, submittedNamedStatements } = connection
+  if (parsedStatements[name] === undefined && submittedNamedStatements[name] === undefined) {
+    connection.parse({ text, name, types: undefined })
+    if (name !== '') submittedNamedStatements[name] = text
+  }
+  connection.bind({ portal: '', statement: name, values, valueMapper: prepareValue })
+  connection.execute({ portal: '', rows: undefined })
 }
 
 /** What `pg` does with a value of these types. */

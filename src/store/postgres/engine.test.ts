@@ -23,6 +23,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts'
 import { initial } from '../migrations/0001-initial.ts'
 import { MIGRATIONS } from '../migrations/index.ts'
 import type { Migration } from '../migrations/migration.ts'
+import type { AccountRecord } from '../records.ts'
 import type { Store } from '../store.ts'
 import { openPostgresStore, type PostgresStoreOptions } from './engine.ts'
 
@@ -47,6 +48,18 @@ function spend(store: Store, id: string): Promise<boolean> {
 function createAccount(store: Store, account = accountRecord(clock.now())) {
   const now = clock.now()
   return store.accounts.create(account, { now, audit: auditEvent(now, 'account.created') })
+}
+
+function createOrder(store: Store, account: AccountRecord): Promise<string> {
+  const now = clock.now()
+  const name = dnsName('a.test')
+  const authorization = authorizationRecord(account, name, now)
+  return store.orders.create(orderRecord(account, [name], now), {
+    authorizationIds: [authorization.id],
+    newAuthorizations: [authorization],
+    now,
+    audit: auditEvent(now, 'order.created'),
+  })
 }
 
 async function eventually(check: () => Promise<boolean>): Promise<void> {
@@ -125,11 +138,15 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
     const database = await server.createDatabase()
     const proxy = await startFlakyProxy({ host: '127.0.0.1', port: server.port })
     const store = await open(database, { address: address(proxy.port, database) })
-    const account = accountRecord(clock.now())
-    proxy.cutAt(COMMIT, 'landed')
-    await assert.rejects(createAccount(store, account), { code: 'busy' })
-    assert.deepEqual(await createAccount(store, account), { outcome: 'exists', account })
-    assert.equal((await store.audit.findByReference(account.id, 10)).length, 0)
+    for (const how of ['landed', 'disowned'] as const) {
+      const account = accountRecord(clock.now())
+      proxy.cutAt(COMMIT, how)
+      await assert.rejects(createAccount(store, account), { code: 'busy', message: /whether it did is not known/ })
+      assert.deepEqual(await createAccount(store, account), { outcome: 'exists', account })
+      proxy.cutAt(COMMIT, how)
+      await assert.rejects(createOrder(store, account), { code: 'busy', message: /whether it did is not known/ })
+    }
+    assert.equal(await server.sql(database, 'SELECT count(*) FROM orders'), '2')
     proxy.cutAt('INSERT INTO nonces', 'landed')
     await assert.rejects(spend(store, 'a'), { code: 'busy' })
     assert.equal(await spend(store, 'a'), false, 'a nonce that may be spent is spent')
@@ -159,16 +176,20 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
     await proxy.close()
   })
 
+  /** Somebody else changes the accounts and takes four seconds over it; @returns what waits for their end. */
+  async function holdRow(database: string): Promise<() => Promise<void>> {
+    const holding = server.sql(database, 'BEGIN; UPDATE accounts SET contact = contact; SELECT pg_sleep(4); COMMIT')
+    const asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    await eventually(async () => (await server.sql(database, asleep)) === '1')
+    return async () => void (await holding)
+  }
+
   test('a row held for too long: the write ends with `busy` and leaves nothing', async () => {
     const database = await server.createDatabase()
     const store = await open(database, { settings: { ...TEST_SETTINGS, lockTimeout: 1 } })
     const account = accountRecord(clock.now())
     await createAccount(store, account)
-    const holding = server.sql(database, 'BEGIN; UPDATE accounts SET contact = contact; SELECT pg_sleep(4); COMMIT')
-    await eventually(
-      async () =>
-        (await server.sql(database, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")) === '1',
-    )
+    const release = await holdRow(database)
     const now = clock.now()
     const change = store.accounts.updateContact(
       account.directory,
@@ -177,8 +198,23 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
       auditEvent(now, 'x'),
     )
     await assert.rejects(change, { code: 'busy', message: /lock/ })
-    await holding
+    await release()
     assert.deepEqual((await store.accounts.find(account.directory, account.id))?.contact, account.contact)
+  })
+
+  test('what was sent along with a statement that failed can be sent again on the same connection', async () => {
+    const database = await server.createDatabase()
+    const store = await open(database, { settings: { ...TEST_SETTINGS, poolSize: 1, lockTimeout: 1 } })
+    const pids = "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE application_name = 'chancery'"
+    const account = accountRecord(clock.now())
+    await createAccount(store, account)
+    const before = await server.sql(database, pids)
+    const release = await holdRow(database)
+    await assert.rejects(createOrder(store, account), { code: 'busy', message: /lock/ })
+    await release()
+    assert.equal(await createOrder(store, account), 'created')
+    assert.equal(await createOrder(store, account), 'created')
+    assert.equal(await server.sql(database, pids), before)
   })
 
   test('when no connection is free in time the answer is `busy`, and the pool recovers', async () => {
@@ -249,18 +285,8 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
     const now = clock.now()
     const account = accountRecord(now)
     await createAccount(store, account)
-    const names = [dnsName('a.test')]
-    const place = async (): Promise<string> => {
-      const authorization = authorizationRecord(account, names[0] ?? dnsName(''), now)
-      return store.orders.create(orderRecord(account, names, now), {
-        authorizationIds: [authorization.id],
-        newAuthorizations: [authorization],
-        now,
-        audit: auditEvent(now, 'order.created'),
-      })
-    }
     for (let round = 0; round < 3; round++) {
-      const outcomes = await Promise.all(Array.from({ length: 24 }, place))
+      const outcomes = await Promise.all(Array.from({ length: 24 }, () => createOrder(store, account)))
       assert.deepEqual(new Set(outcomes), new Set(['created']))
     }
     const retries = [...metrics.counts].filter(([name]) => name.startsWith('chancery_store_retries_total'))

@@ -8,6 +8,18 @@ export function sqlState(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined
 }
 
+const skipped = new WeakSet<Error>()
+
+/** Notes that the error is of a statement before the one that was asked for, which the server then skipped. */
+export function markSkipped(error: Error): void {
+  skipped.add(error)
+}
+
+/** True when the statement that was asked for was never begun, because one that travelled with it failed. */
+export function wasSkipped(error: unknown): boolean {
+  return error instanceof Error && skipped.has(error)
+}
+
 /**
  * True when the connection is gone or going: whatever was sent on it last may or may not have happened. An error
  * without a SQLSTATE comes from the socket or from our own deadline.

@@ -63,7 +63,7 @@ export async function inLongTransaction<T>(
         `BEGIN ISOLATION LEVEL ${isolation}`,
         ...(how.pooler ? localTimeouts(how) : []),
         WITHOUT_LIMIT,
-      ].map((text) => ({ text, values: [] }))
+      ].map((text) => ({ text, name: undefined, values: [] }))
       const session = new Session(connection, new StatementCache(), begin)
       let value: T
       try {
@@ -72,7 +72,7 @@ export async function inLongTransaction<T>(
         if (session.inTransaction) await rollBack(connection)
         throw error
       }
-      if (session.inTransaction) await commit(connection, where)
+      if (session.needsCommit) await commit(session, where)
       return value
     } finally {
       connection.release()
@@ -86,9 +86,9 @@ export async function inLongTransaction<T>(
   }
 }
 
-async function commit(connection: Parameters<typeof rollBack>[0], where: string): Promise<void> {
+async function commit(session: Session, where: string): Promise<void> {
   try {
-    const { command } = await connection.query({ text: 'COMMIT', name: undefined }, [])
+    const { command } = await session.commit()
     if (command !== 'COMMIT') throw new StoreError('failed', `${where}: the transaction had failed before its end`)
   } catch (cause) {
     if (!endsConnection(cause)) throw cause

@@ -1,9 +1,13 @@
 import type { LockMode, Sql, SqlValue } from '../sql/database.ts'
 import type { Connection } from './connections.ts'
 import type { Answer, Prelude } from './driver.ts'
-import type { StatementCache } from './statements.ts'
+import type { StatementCache, Translated } from './statements.ts'
 
+const COMMIT = { text: 'COMMIT', name: undefined }
 const ROLLBACK = { text: 'ROLLBACK', name: undefined }
+
+/** Statements that wait at most, so that a copy of a large table is not held in memory. */
+const MOST_WAITING = 32
 
 /** NO KEY: whoever only refers to the row by a foreign key need not wait. */
 const LOCKS: Readonly<Record<LockMode, string>> = { share: 'FOR SHARE', update: 'FOR NO KEY UPDATE' }
@@ -16,6 +20,8 @@ export class Session implements Sql {
   #waiting: Prelude[]
   /** BEGIN was sent. */
   inTransaction = false
+  /** There is something to commit. */
+  needsCommit = false
 
   /** @param begin travels with the first statement */
   constructor(connection: Connection, statements: StatementCache, begin: readonly Prelude[]) {
@@ -36,16 +42,31 @@ export class Session implements Sql {
     return { changes: (await this.#query(sql, params)).changes }
   }
 
+  async runWithNext(sql: string, ...params: SqlValue[]): Promise<void> {
+    this.needsCommit = true
+    if (this.#waiting.length < MOST_WAITING) this.#waiting.push({ ...this.#statements.translate(sql), values: params })
+    else await this.#query(sql, params)
+  }
+
   lock(mode: LockMode, sql: string, ...params: SqlValue[]): void {
-    const { text } = this.#statements.translate(sql)
-    this.#waiting.push({ text: `${text} ${LOCKS[mode]}`, values: params })
+    this.#waiting.push({ ...this.#statements.translate(`${sql} ${LOCKS[mode]}`), values: params })
+  }
+
+  /** @returns the answer to COMMIT, with which the last statements travelled */
+  commit(): Promise<Answer> {
+    return this.#send(COMMIT, [])
   }
 
   #query(sql: string, params: readonly SqlValue[]): Promise<Answer> {
+    this.needsCommit = true
+    return this.#send(this.#statements.translate(sql), params)
+  }
+
+  #send(statement: Translated, params: readonly SqlValue[]): Promise<Answer> {
     const before = this.#waiting
     this.#waiting = []
     this.inTransaction = true
-    return this.#connection.query(this.#statements.translate(sql), params, before)
+    return this.#connection.query(statement, params, before)
   }
 }
 

@@ -4,13 +4,11 @@ import type { Logger } from '../../observe/log.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import type { Database, Sql, SqlValue } from '../sql/database.ts'
 import { StoreError } from '../store.ts'
-import type { Connection, Connections } from './connections.ts'
+import type { Connections } from './connections.ts'
 import type { Answer, Prelude, Value } from './driver.ts'
-import { endsConnection, type RetryReason, retryReason, sqlState, toStoreError } from './errors.ts'
+import { endsConnection, type RetryReason, retryReason, sqlState, toStoreError, wasSkipped } from './errors.ts'
 import { rollBack, Session } from './session.ts'
 import { StatementCache } from './statements.ts'
-
-const COMMIT = { text: 'COMMIT', name: undefined }
 
 /** How often a write is tried before the caller is told that the database is busy, by the reason of the failure. */
 const ATTEMPTS: Readonly<Record<RetryReason, number>> = {
@@ -110,7 +108,11 @@ export class Transactions implements Database {
   }
 
   #begin(isolation: Isolation): readonly Prelude[] {
-    return [`BEGIN ISOLATION LEVEL ${isolation}`, ...this.#options.local].map((text) => ({ text, values: [] }))
+    return [`BEGIN ISOLATION LEVEL ${isolation}`, ...this.#options.local].map((text) => ({
+      text,
+      name: undefined,
+      values: [],
+    }))
   }
 
   async #attemptWrite<T>(fn: (sql: Sql) => Promise<T>, begin: readonly Prelude[]): Promise<Attempt<T>> {
@@ -124,7 +126,9 @@ export class Transactions implements Database {
         if (session.inTransaction) await rollBack(connection)
         return { failure }
       }
-      const failure = session.inTransaction ? await this.#commit(connection) : undefined
+      const failure = session.needsCommit ? await this.#commit(session) : undefined
+      // What travelled with COMMIT failed, so that the transaction is still open.
+      if (wasSkipped(failure)) await rollBack(connection)
       return failure === undefined ? { value } : { failure }
     } finally {
       connection.release()
@@ -132,17 +136,17 @@ export class Transactions implements Database {
   }
 
   /** @returns why nothing was committed; undefined when it was. @throws {StoreError} when nobody knows */
-  async #commit(connection: Connection): Promise<unknown> {
+  async #commit(session: Session): Promise<unknown> {
     const { clock, metrics } = this.#options
     const startedMs = clock.monotonicMs()
     try {
-      const { command } = await connection.query(COMMIT, [])
+      const { command } = await session.commit()
       metrics?.count('chancery_store_transactions_total', { kind: 'write' })
       metrics?.observe('chancery_store_commit_seconds', (clock.monotonicMs() - startedMs) / 1000)
       // COMMIT of a transaction in which a statement failed is answered by ROLLBACK.
       return command === 'COMMIT' ? undefined : new Error('the transaction had failed before its end')
     } catch (error) {
-      if (/^(40001|40P01|40002|23|25P02)/.test(sqlState(error) ?? '')) return error
+      if (wasSkipped(error) || /^(40001|40P01|40002|23|25P02)/.test(sqlState(error) ?? '')) return error
       throw this.#unknown(error)
     }
   }

@@ -1,4 +1,4 @@
-import type { Sql } from './database.ts'
+import { runWithNext, type Sql } from './database.ts'
 
 const NOTE_USE = 'UPDATE accounts SET first_order_at = ? WHERE id = ? AND first_order_at IS NULL'
 
@@ -7,7 +7,7 @@ export const THE_ACCOUNT = 'SELECT id FROM accounts WHERE id = ?'
 
 /** Notes that the account ordered something, or got a certificate without an order: then it is kept (retention). */
 export async function noteUse(sql: Sql, accountId: string, now: Date): Promise<void> {
-  await sql.run(NOTE_USE, now.getTime(), accountId)
+  await runWithNext(sql, NOTE_USE, now.getTime(), accountId)
 }
 
 /** Neither ended nor, at `?`, stopped by the end of its external account key. `accounts` is the row that is asked. */

@@ -14,7 +14,7 @@ import {
   THE_AUTHORIZATION,
   toAuthorizations,
 } from './authorization-rows.ts'
-import { type Database, lockRows, type Reads, type Sql } from './database.ts'
+import { type Database, lockRows, type Reads, runWithNext, type Sql } from './database.ts'
 import { holdGrants } from './name-grants.ts'
 import { failOrdersOfAuthorization } from './order-endings.ts'
 import { NO_CACHE, type RecordCache } from './record-cache.ts'
@@ -72,7 +72,7 @@ const END_JOBS = `
   DELETE FROM validation_jobs WHERE challenge_id IN (SELECT id FROM challenges WHERE authorization_id = ?)`
 
 export async function endJobs(sql: Sql, authorizationId: string): Promise<void> {
-  await sql.run(END_JOBS, authorizationId)
+  await runWithNext(sql, END_JOBS, authorizationId)
 }
 
 export function createAuthorizationStore(database: Database, cache: RecordCache = NO_CACHE): AuthorizationStore {

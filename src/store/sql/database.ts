@@ -29,6 +29,8 @@ export interface Reads {
 /** Inside a write, `get` and `all` also take statements with RETURNING. */
 export interface Sql extends Reads {
   run(sql: string, ...params: SqlValue[]): Promise<{ changes: number }>
+  /** A statement whose answer nobody looks at; see `runWithNext`. Absent on an engine without round trips. */
+  runWithNext?(sql: string, ...params: SqlValue[]): Promise<void>
   /**
    * Locks the rows that a SELECT finds until the end of the transaction; see `lockRows`. Absent on an engine whose
    * writes run one after the other.
@@ -50,6 +52,15 @@ export type LockMode = 'share' | 'update'
  */
 export function lockRows(sql: Sql, mode: LockMode, select: string, ...params: SqlValue[]): void {
   sql.lock?.(mode, select, ...params)
+}
+
+/**
+ * Runs a statement of which nobody wants to know more than that it did not fail. It keeps its place in the order of
+ * statements and costs no round trip: it travels with the next one, or with COMMIT. When it fails, so does that.
+ */
+export async function runWithNext(sql: Sql, text: string, ...params: SqlValue[]): Promise<void> {
+  if (sql.runWithNext !== undefined) await sql.runWithNext(text, ...params)
+  else await sql.run(text, ...params)
 }
 
 export type SqlValue = string | number | Uint8Array | null

@@ -2,7 +2,7 @@ import type { Decision, PolicyRequest, Requester } from '../../policy/decision.t
 import type { DecisionRecord, DecisionStore } from '../decisions.ts'
 import { StoreError } from '../store.ts'
 import { appendAudit } from './audit.ts'
-import type { Database, Sql } from './database.ts'
+import { type Database, runWithNext, type Sql } from './database.ts'
 import { fromJson, type Mutable, toDate } from './encoding.ts'
 
 interface DecisionRow {
@@ -40,7 +40,8 @@ export async function appendDecision(sql: Sql, record: DecisionRecord): Promise<
   const { at, stage, requester, ...facts } = request
   const { outcome, version, ...answer } = decision
   const account = requester.kind === 'account' ? requester : undefined
-  await sql.run(
+  await runWithNext(
+    sql,
     INSERT,
     at.getTime(),
     stage,

@@ -1,4 +1,4 @@
-import type { Sql, SqlValue } from './database.ts'
+import { runWithNext, type Sql, type SqlValue } from './database.ts'
 
 /** Most rows of one statement; more are inserted by several. */
 const MAX_ROWS = 64
@@ -20,7 +20,7 @@ export async function insertRows(
     const left = rows.length - at
     const count = Math.min(maxRows, left === 3 ? left : 2 ** Math.floor(Math.log2(left)))
     const [first = [], ...others] = rows.slice(at, at + count)
-    await sql.run(statement(head, count, first.length), ...(count === 1 ? first : first.concat(...others)))
+    await runWithNext(sql, statement(head, count, first.length), ...(count === 1 ? first : first.concat(...others)))
     at += count
   }
 }

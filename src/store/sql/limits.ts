@@ -3,7 +3,7 @@ import type { Identifier } from '../../lib/identifier.ts'
 import type { IssuedNameSet, LimitOutcome, LimitRequest, LimitStore, NamePause } from '../limit-store.ts'
 import { StoreError } from '../store.ts'
 import { appendAudit } from './audit.ts'
-import { type Database, type Sql, Undo, writeOrUndo } from './database.ts'
+import { type Database, runWithNext, type Sql, Undo, writeOrUndo } from './database.ts'
 import { toDate } from './encoding.ts'
 
 interface RateRow {
@@ -137,7 +137,7 @@ export async function noteIssued(sql: Sql, { key, renewableUntil, rule }: Issued
   const interval = rule?.intervalUs ?? 0
   const ceiling = nowUs + (rule === undefined ? 0 : reachUs(rule))
   const until = renewableUntil.getTime()
-  await sql.run(NOTE_ISSUED, key, nowUs + interval, until, ceiling, ceiling, nowUs, nowUs, interval)
+  await runWithNext(sql, NOTE_ISSUED, key, nowUs + interval, until, ceiling, ceiling, nowUs, nowUs, interval)
 }
 
 type Attempt = Extract<LimitOutcome, { outcome: 'taken' }> | (Extract<LimitOutcome, { outcome: 'refused' }> & Repairs)

@@ -13,7 +13,7 @@ import {
   toAuthorizations,
 } from './authorization-rows.ts'
 import { endJobs } from './authorizations.ts'
-import { type Database, lockRows, type Reads, type Sql } from './database.ts'
+import { type Database, lockRows, type Reads, runWithNext, type Sql } from './database.ts'
 import { toDate } from './encoding.ts'
 import { noteFailure } from './name-failures.ts'
 import { failOrdersOfAuthorization } from './order-endings.ts'
@@ -96,7 +96,7 @@ export function createValidationJobStore(
         lockRows(sql, 'update', THE_AUTHORIZATION, authorization.id)
         const { changes } = await sql.run(RESPOND, at, keyAuthorization, challenge.id, authorization.id, at)
         if (changes === 0) return { outcome: 'already' }
-        await sql.run(ENQUEUE, challenge.id, authorization.id, at, at, owner, leaseUntil.getTime())
+        await runWithNext(sql, ENQUEUE, challenge.id, authorization.id, at, at, owner, leaseUntil.getTime())
         await appendAudit(sql, audit)
         const answered = { ...challenge, respondedAt: now, keyAuthorization }
         const waiting = withChallenge(authorization, answered)
@@ -148,7 +148,7 @@ export function createValidationJobStore(
         if (taken === undefined) return 'discarded'
         const { changes } = await sql.run(VALIDATE, now.getTime(), answeredFrom ?? null, challengeId, now.getTime())
         if (changes === 0) return 'discarded'
-        await sql.run(EXTEND, expiresAt.getTime(), taken.authorization_id)
+        await runWithNext(sql, EXTEND, expiresAt.getTime(), taken.authorization_id)
         await endJobs(sql, taken.authorization_id)
         await appendAudit(sql, audit)
         const proved = pickChallenge(before, challengeId)
