@@ -25,7 +25,8 @@ export type { ClockStore, Instance, InstanceStore, RetentionPolicy, RetentionSto
  * - **Absence** is `undefined` (`find…`) or a named outcome; a method throws `StoreError` only when the store itself
  *   cannot do its work. Lost races are outcomes, not errors.
  * - **Ownership is in the query** (KF-B09): where an account or directory is a parameter, a row of another is absent.
- * - Records given and returned are not shared with the engine; changing one changes nothing.
+ * - Records given and returned are read-only. Changing one never changes what is stored; and where an engine gives one to
+ *   others as well, it is frozen, except for its dates.
  */
 export interface Store {
   readonly accounts: AccountStore

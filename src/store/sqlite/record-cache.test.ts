@@ -312,6 +312,75 @@ test('KF-F23 only so much is remembered; what has been known longest goes first'
   assert.equal(reads, 10_001)
 })
 
+test('KF-F23 what is remembered is bounded in bytes too: many orders of many names, or one that is larger than all', async (t) => {
+  const { cache } = await alone(t)
+  let reads = 0
+  const find = (key: string, text: string) =>
+    cache.find({
+      key,
+      suits: () => true,
+      read: async () => ({ read: reads++, text }),
+      keysOf: () => [key],
+      madeOf: () => [key],
+    })
+  const text = 'x'.repeat(100_000)
+  for (let i = 0; i < 1000; i++) await find(`k${i}`, text)
+  reads = 0
+  // The newest first, so that what is read again takes the place of what is too old anyhow.
+  for (let i = 999; i >= 0; i--) await find(`k${i}`, text)
+  const remembered = 1000 - reads
+  assert.ok(remembered >= 10 && remembered * text.length <= 20_000_000, `${remembered} are remembered`)
+
+  reads = 0
+  await find('huge', 'x'.repeat(20_000_000))
+  await find('huge', 'x'.repeat(20_000_000))
+  assert.equal(reads, 2)
+})
+
+test('what leaves memory makes room again, whichever way it leaves', async (t) => {
+  const { path, cache, update, wanted } = await alone(t)
+  const tool = new DatabaseSync(path)
+  t.after(() => tool.close())
+  let reads = 0
+  const find = (key: string, row: readonly string[], bytes = 9_000_000) =>
+    cache.find({
+      key,
+      suits: () => true,
+      read: async () => ({ text: 'x'.repeat(bytes), read: reads++ }),
+      keysOf: () => [key],
+      madeOf: () => row,
+    })
+  const ways = [
+    () => [update('["mailto:a@b.test"]'), cache.transactionEnded()],
+    () => tool.exec(`UPDATE accounts SET contact = '["mailto:tool@b.test"]'`),
+    () => find('another', []),
+  ]
+  for (const leave of [...ways, ...ways]) {
+    await find('large', wanted.madeOf({}))
+    await leave()
+  }
+  for (const key of ['one', 'two', 'one', 'two']) await find(key, [], 7_000_000)
+  reads = 0
+  for (const key of ['one', 'two']) await find(key, [], 7_000_000)
+  assert.equal(reads, 0)
+})
+
+test('what is remembered cannot be changed by whoever was given it', async (t) => {
+  const { store, account, authorization, order } = await server(t)
+  const { directory, id } = account
+  const given = [
+    await store.accounts.find(directory, id),
+    await store.orders.find(directory, id, order.id),
+    await store.authorizations.find(directory, id, authorization.id),
+  ]
+  const isFrozen = (value: unknown): boolean =>
+    typeof value !== 'object' ||
+    value === null ||
+    value instanceof Date ||
+    (Object.isFrozen(value) && Object.values(value).every(isFrozen))
+  for (const record of given) assert.ok(record !== undefined && isFrozen(record))
+})
+
 test('after the disk failed nothing is answered from memory', async (t) => {
   const { path, cleanup } = await openTestStore(clock)
   t.after(cleanup)

@@ -1,9 +1,15 @@
 import type { RecordCache, Wanted, WriteMemory } from '../sql/record-cache.ts'
 import type { Statements } from './connection.ts'
+import { freezeAndWeigh } from './freeze-and-weigh.ts'
 import { tellChanges } from './row-changes.ts'
 
-/** Under so many keys records are remembered, of about 2 kB each; those longest known go first. */
+/** Under so many keys records are remembered, and of so many bytes; those longest known go first. */
 const MAX_KEYS = 4096
+/** An order of a hundred names has a hundred times the size of one: the usual ones alone stay far below this. */
+const MAX_BYTES = 16 * 1024 * 1024
+/** What it costs to find a record by a key, and to forget it by a row. */
+const KEY_BYTES = 128
+const ROW_BYTES = 384
 
 /** Changes when another connection committed, and not for this connection's own commits. */
 const DATA_VERSION = 'PRAGMA data_version'
@@ -12,6 +18,7 @@ interface Entry {
   readonly keys: readonly string[]
   readonly record: object
   readonly madeOf: readonly string[]
+  readonly bytes: number
 }
 
 /**
@@ -27,6 +34,7 @@ export class SqliteRecordCache implements RecordCache {
   readonly #isWriterWell: () => boolean
   readonly #entries = new Map<string, Entry>()
   readonly #madeOf = new Map<string, Set<Entry>>()
+  #bytes = 0
   /** The rows that the open transaction changed, and those of the one before it, each with the moment of its last change. */
   #changed = new Map<string, number>()
   #changedBefore = new Map<string, number>()
@@ -52,8 +60,7 @@ export class SqliteRecordCache implements RecordCache {
     const moment = this.#moment
     const found = await read()
     // What changed meanwhile may be of before the change.
-    if (found !== undefined && moment === this.#moment)
-      this.#keep({ keys: keysOf(found), record: found, madeOf: madeOf(found) })
+    if (found !== undefined && moment === this.#moment) this.#keep(keysOf(found), found, madeOf(found))
     return found
   }
 
@@ -66,13 +73,13 @@ export class SqliteRecordCache implements RecordCache {
         return entry?.record === record && !entry.madeOf.some((row) => this.#changed.has(row))
       },
       leave: (record, { keysOf, madeOf }) => {
-        const entry = { keys: keysOf(record), record, madeOf: madeOf(record) }
+        const rows = madeOf(record)
         const moment = this.#moment
         const isUnchanged = (row: string): boolean =>
           !this.#changed.has(row) && (this.#changedBefore.get(row) ?? 0) <= moment
         // A commit of another process that nobody noticed yet ends this entry with all others, when it is noticed.
         return () => {
-          if (this.#ended === ended + 1 && entry.madeOf.every(isUnchanged)) this.#keep(entry)
+          if (this.#ended === ended + 1 && rows.every(isUnchanged)) this.#keep(keysOf(record), record, rows)
         }
       },
     }
@@ -95,6 +102,7 @@ export class SqliteRecordCache implements RecordCache {
     this.#ended += 1
     this.#entries.clear()
     this.#madeOf.clear()
+    this.#bytes = 0
     return false
   }
 
@@ -107,17 +115,21 @@ export class SqliteRecordCache implements RecordCache {
     }
   }
 
-  #keep(entry: Entry): void {
-    for (const key of entry.keys) {
+  #keep(keys: readonly string[], record: object, madeOf: readonly string[]): void {
+    for (const key of keys) {
       const before = this.#entries.get(key)
       if (before !== undefined) this.#drop(before)
     }
+    const bytes = freezeAndWeigh(record) + keys.length * KEY_BYTES + madeOf.length * ROW_BYTES
+    if (bytes > MAX_BYTES) return
     for (const [, oldest] of this.#entries) {
-      if (this.#entries.size + entry.keys.length <= MAX_KEYS) break
+      if (this.#entries.size + keys.length <= MAX_KEYS && this.#bytes + bytes <= MAX_BYTES) break
       this.#drop(oldest)
     }
-    for (const key of entry.keys) this.#entries.set(key, entry)
-    for (const row of entry.madeOf) {
+    const entry = { keys, record, madeOf, bytes }
+    this.#bytes += bytes
+    for (const key of keys) this.#entries.set(key, entry)
+    for (const row of madeOf) {
       const entries = this.#madeOf.get(row)
       if (entries === undefined) this.#madeOf.set(row, new Set([entry]))
       else entries.add(entry)
@@ -130,6 +142,7 @@ export class SqliteRecordCache implements RecordCache {
   }
 
   #drop(entry: Entry): void {
+    this.#bytes -= entry.bytes
     for (const key of entry.keys) this.#entries.delete(key)
     for (const row of entry.madeOf) {
       const entries = this.#madeOf.get(row)

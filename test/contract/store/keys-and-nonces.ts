@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import { anyHex, auditEvent, eabKeyRecord, hours, later, repeatableRandom } from '../../support/records.ts'
+import type { AccountRecord } from '../../../src/store/records.ts'
+import {
+  accountRecord,
+  anyHex,
+  auditEvent,
+  eabKeyRecord,
+  hours,
+  later,
+  repeatableRandom,
+} from '../../support/records.ts'
 import { eventNames, nonceId, times, type WithStore } from './harness.ts'
 
 const POLICY = {
@@ -118,6 +127,28 @@ export function keysAndNoncesContract(
       first?.wrappedMacKey.fill(1)
       first?.createdAt.setTime(0)
       assert.deepEqual(await store.eabKeys.find(key.id), key)
+    }))
+
+  test('whoever changes a record that the store gave out changes nothing for others', () =>
+    withStore(async ({ store, clock }) => {
+      const account = accountRecord(clock.now())
+      await store.accounts.create(account, { now: clock.now(), audit: auditEvent(clock.now(), 'account.created') })
+      const find = () => store.accounts.find(account.directory, account.id)
+      const changes: ((found: AccountRecord) => unknown)[] = [
+        (found) => (found.contact as string[]).push('mailto:mallory@b.test'),
+        (found) => Object.assign(found.jwk, { x: 'another' }),
+        (found) => Object.assign(found, { deactivatedAt: clock.now() }),
+      ]
+      for (const change of changes) {
+        const found = await find()
+        assert.ok(found)
+        try {
+          change(found)
+        } catch (error) {
+          assert.ok(error instanceof TypeError, 'it is frozen')
+        }
+        assert.deepEqual(await find(), account)
+      }
     }))
 }
 
