@@ -59,9 +59,11 @@ export function askByUdp<T>(
         end(() => reject(error))
       }
     })
-    socket.connect(server.port, server.address, () => {
+    socket.once('connect', () => {
       if (!over) socket.send(query, (error) => (error === null ? undefined : fail(error)))
     })
+    // Without a callback of its own, which would be given the error of a network that has no way there.
+    socket.connect(server.port, server.address)
   })
 }
 
