@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
-import { IOERR_FSYNC, sqliteError } from '../../../test/support/faulty-database.ts'
+import { faultyConnections, IOERR_FSYNC, sqliteError } from '../../../test/support/faulty-database.ts'
 import { auditEvent } from '../../../test/support/records.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { Store } from '../store.ts'
@@ -115,4 +115,27 @@ test('KF-E03 a disk that refuses the copy ends all writing, because nobody can t
   await assert.rejects(writeMuch(store), { code: 'full', message: /no more writes until restart/ })
   await assert.rejects(store.ping(), { code: 'full' })
   assert.ok((await store.audit.findByReference('r', 10)).length > 0, 'reads go on')
+})
+
+test('KF-F14 a log that cannot be measured ends neither the process nor what waits to be written', async (t) => {
+  const measures: string[] = []
+  const { connect } = faultyConnections({
+    replace: (sql) => {
+      if (!sql.includes('wal_checkpoint(NOOP)')) return sql
+      measures.push(sql)
+      return 'SELECT abs(-9223372036854775808) AS log'
+    },
+  })
+  const unhandled: unknown[] = []
+  const note = (error: unknown) => unhandled.push(error)
+  process.on('unhandledRejection', note)
+  t.after(() => process.off('unhandledRejection', note))
+  const { store } = await open(t, { connect })
+  for (let i = 0; i < 50; i++) {
+    const writes = [1, 2].map(() => store.audit.append([auditEvent(now, 'x', { requestId: 'r' })]))
+    await Promise.all(writes)
+  }
+  await store.close()
+  assert.ok(measures.length > 0)
+  assert.deepEqual(unhandled, [])
 })

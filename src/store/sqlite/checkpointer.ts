@@ -66,7 +66,7 @@ export class Checkpointer {
   /** To be called after each commit, with no transaction open. */
   committed(): void {
     this.#commits += 1
-    if (this.#commits % LOOK_EVERY !== 0 || this.#running !== undefined || this.#pages() < CHECKPOINT_PAGES) return
+    if (this.#commits % LOOK_EVERY !== 0 || this.#running !== undefined || !this.#isLong()) return
     if (this.#startThread === undefined || this.#threadIsLost) this.#copyHere()
     else {
       this.#running = this.#copyAside(this.#startThread).finally(() => {
@@ -122,8 +122,14 @@ export class Checkpointer {
     }
   }
 
-  #pages(): number {
-    return this.#writer.first<{ log: number }>(MEASURE, [])?.log ?? 0
+  /** Never throws: what was committed is not to be doubted because its log could not be measured. */
+  #isLong(): boolean {
+    try {
+      return (this.#writer.first<{ log: number }>(MEASURE, [])?.log ?? 0) >= CHECKPOINT_PAGES
+    } catch (error) {
+      this.#onFailure(error)
+      return false
+    }
   }
 }
 
