@@ -329,3 +329,34 @@ test('KF-E08 a log that does not answer keeps nobody waiting for longer than two
   await clock.advance(2_001)
   await revoking
 })
+
+test('KF-F23 a crowd that waits for the log makes no line of passes, and each finds its own in it', async () => {
+  const { history } = under.store
+  let passes = 0
+  const slow: typeof history = {
+    ...history,
+    changes: async (range) => {
+      passes++
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+      return history.changes(range)
+    },
+  }
+  const issuanceLog = await open({ store: { history: slow } })
+  const waiting: Promise<void>[] = []
+  const expected: string[] = []
+  for (let i = 0; i < 10; i++) {
+    const name = `n${i}.test`
+    await issueInto(under.store, name, clock.now())
+    expected.push(name)
+    for (let crowd = 0; crowd < 50; crowd++)
+      waiting.push(issuanceLog.flush().then(async () => assert.ok((await names()).includes(name))))
+  }
+  await Promise.all(waiting)
+  assert.ok(passes <= 2 * expected.length, `${passes} passes`)
+  assert.deepEqual(await names(), expected)
+  const before = passes
+  const crowd = Array.from({ length: 500 }, () => issuanceLog.flush())
+  await issuanceLog.stop()
+  await Promise.all(crowd)
+  assert.ok(passes - before <= 3, `${passes - before} passes to the end`)
+})

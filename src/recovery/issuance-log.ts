@@ -91,6 +91,8 @@ function follow(options: IssuanceLogOptions, writer: LogWriter, lock: ServerLock
   let holes = new HoleWatch(positionOf(writer).mark.id, clock)
   let loop: Promise<void> | undefined
   let pass: Promise<void> = Promise.resolve()
+  /** The pass after it, which has not begun. */
+  let next: Promise<void> | undefined
   let problem: string | undefined
 
   /** Writes everything there is. */
@@ -137,9 +139,17 @@ function follow(options: IssuanceLogOptions, writer: LogWriter, lock: ServerLock
     }
   }
 
+  /**
+   * A pass that is under way may be past what the caller means; one that has not begun serves all who came before it, so
+   * that a crowd makes no line of passes (KF-F23).
+   */
   function flush(): Promise<void> {
-    // A pass that is under way may be past what the caller means.
-    const mine = pass.then(attempt)
+    if (next !== undefined) return next
+    const mine = pass.then(() => {
+      next = undefined
+      return attempt()
+    })
+    next = mine
     pass = mine.catch(() => undefined)
     return mine
   }
