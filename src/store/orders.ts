@@ -106,6 +106,12 @@ export interface ValidationJobStore {
   ): Promise<{ outcome: 'queued'; job: ValidationJob } | { outcome: 'already' }>
   /** Takes over up to `limit` jobs that are due at `now` and whose lease has ended. */
   lease(options: { now: Date; owner: string; leaseUntil: Date; limit: number }): Promise<ValidationJob[]>
+  /**
+   * Lengthens these leases, or shortens them, to `leaseUntil`, as far as `owner` still has them; one statement for up to 512.
+   *
+   * @returns those that `owner` has; every other was taken over, put back or ended meanwhile
+   */
+  renew(challengeIds: readonly ChallengeId[], options: { owner: string; leaseUntil: Date }): Promise<ChallengeId[]>
   /** Puts a job back after a failed query, due at `runAt`, one attempt more. Ignored when the lease was lost. */
   retry(challengeId: ChallengeId, options: { owner: string; runAt: Date; error: StoredProblem }): Promise<void>
   /** Gives these leases back, as far as `owner` has them, so that another process can go on at once (KF-E13). */

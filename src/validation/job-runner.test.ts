@@ -141,9 +141,10 @@ async function enqueue(placed: Placed, runner: ValidationRunner): Promise<Valida
 }
 
 async function answer(placed: Placed, runner: ValidationRunner): Promise<void> {
+  const leasedAtMs = clock.monotonicMs()
   const job = await enqueue(placed, runner)
   assert.ok(job)
-  runner.run(job)
+  runner.run(job, leasedAtMs)
 }
 
 async function stateOf({ order }: Placed) {
@@ -260,10 +261,10 @@ test('CQ-V05 KF-A21 twenty answers at once and repeats while it runs make one at
   runner.start()
   const placed = await place('a.test')
   const jobs = await Promise.all(Array.from({ length: 20 }, () => enqueue(placed, runner)))
-  for (const job of jobs) if (job !== undefined) runner.run(job)
+  for (const job of jobs) if (job !== undefined) runner.run(job, clock.monotonicMs())
   const [queued] = jobs.filter((job) => job !== undefined)
   assert.ok(queued)
-  runner.run(queued)
+  runner.run(queued, clock.monotonicMs())
   for (let i = 0; i < 20; i++) runner.hasten({ challengeId: placed.challenge.id })
   await pass(10)
   assert.equal(slow.attempts, 1)
@@ -273,6 +274,14 @@ test('CQ-V05 KF-A21 twenty answers at once and repeats while it runs make one at
   assert.equal(slow.attempts, 1)
 })
 
+/** A store that a process cannot reach when it would renew its leases. */
+function cutOff(): ValidationRunnerDeps['store'] {
+  const renew = async () => {
+    throw new Error('no route to the database')
+  }
+  return { validationJobs: { ...opened.store.validationJobs, renew } }
+}
+
 test('KF-A21 a slow failure of a runner that lost its lease does not overwrite the success of another', async () => {
   let fail = (): void => {}
   const slow = new ScriptedProver(
@@ -281,7 +290,7 @@ test('KF-A21 a slow failure of a runner that lost its lease does not overwrite t
         (_, reject) => (fail = () => reject(new ValidationFailure('connection', 'late', { hopeless: true }))),
       ),
   )
-  const stuck = aRunner({ prover: slow })
+  const stuck = aRunner({ prover: slow, store: cutOff() })
   const placed = await place('a.test')
   await answer(placed, stuck)
   await until(() => slow.attempts === 1)
@@ -302,24 +311,92 @@ const hangs = (): ScriptedProver =>
       }),
   )
 
-test('KF-E13 a job whose process died in the middle is taken up by another after its lease, and the order goes on', async () => {
+test('KF-E13 a job whose process died in the middle is taken up by another within 17 seconds, and the order goes on', async () => {
   const hanging = hangs()
   // A process that dies gives nothing back.
   const validationJobs = { ...opened.store.validationJobs, release: async () => undefined }
   const first = aRunner({ prover: hanging, store: { validationJobs } })
   first.start()
+  const second = succeeds()
+  aRunner({ prover: second }).start()
   const placed = await place('a.test')
   await answer(placed, first)
   await until(() => hanging.attempts === 1)
+  // It lived for long enough to renew, so that the lease may be as young as at the beginning.
+  await pass(9)
   await first.stop()
   assert.equal((await stateOf(placed)).authorization, 'pending')
   assert.equal(await opened.store.validationJobs.count(), 1)
-  const second = succeeds()
-  aRunner({ prover: second }).start()
-  await pass(10)
+  await pass(9)
   assert.equal(second.attempts, 0, 'not before the lease has ended')
-  await pass(first.leaseSeconds, async () => (await stateOf(placed)).authorization === 'valid')
-  assert.equal((await stateOf(placed)).order, 'ready')
+  await pass(8, async () => (await stateOf(placed)).authorization === 'valid')
+  assert.deepEqual([(await stateOf(placed)).order, second.attempts], ['ready', 1])
+})
+
+test('KF-E13 nobody takes over what a living process has at work or in line, however long it takes', async () => {
+  const slow = new ScriptedProver((_attempt, _job, signal) => clock.sleep(19_000, signal))
+  const busy = aRunner({ prover: slow, settings: { concurrency: 1 } })
+  const idle = succeeds()
+  aRunner({ prover: idle }).start()
+  busy.start()
+  const account = accountRecord(clock.now())
+  await opened.store.accounts.create(account, { now: clock.now(), audit: auditEvent(clock.now(), 'account.created') })
+  // Eight slow ones, and one in line behind them; the pump looks when something ends.
+  const places: Placed[] = []
+  for (let i = 0; i < 9; i++) places.push(await place(`n${i}.test`, 'http-01', account))
+  for (const placed of places) await answer(placed, busy)
+  await pass(60, async () => (await opened.store.validationJobs.count()) === 0)
+  assert.deepEqual([slow.attempts, idle.attempts], [9, 0])
+  for (const placed of places) assert.equal((await stateOf(placed)).authorization, 'valid')
+  assert.equal(metrics.counts.get('chancery_validations_total http-01 discarded'), undefined)
+})
+
+test('a validation of less than a second costs no renewal, and twenty long ones share theirs', async () => {
+  let renewals = 0
+  const jobs = opened.store.validationJobs
+  const counting: ValidationRunnerDeps['store'] = {
+    validationJobs: {
+      ...jobs,
+      renew: (...args) => {
+        renewals++
+        return jobs.renew(...args)
+      },
+    },
+  }
+  const runner = aRunner({ prover: succeeds(), store: counting })
+  runner.start()
+  for (let i = 0; i < 10; i++) {
+    const placed = await place(`n${i}.test`)
+    await answer(placed, runner)
+    await pass(3, async () => (await stateOf(placed)).authorization === 'valid')
+  }
+  await pass(30)
+  assert.equal(renewals, 0)
+  const slow = aRunner({ prover: hangs(), store: counting })
+  for (let i = 0; i < 20; i++) await answer(await place(`slow-${i}.test`), slow)
+  await pass(20)
+  assert.ok(renewals >= 3 && renewals <= 5, `${renewals} for twenty jobs in twenty seconds`)
+})
+
+test('KF-E13 a process that cannot renew begins nothing that waits in line; another does it, and late results are discarded', async () => {
+  const gate = Promise.withResolvers<void>()
+  const stuck = new ScriptedProver((_attempt, _job, signal) => {
+    signal.addEventListener('abort', () => gate.resolve())
+    return gate.promise
+  })
+  const alone = aRunner({ prover: stuck, store: cutOff(), settings: { concurrency: 1 } })
+  const places: Placed[] = []
+  for (let i = 0; i < 3; i++) places.push(await place(`n${i}.test`))
+  for (const placed of places) await answer(placed, alone)
+  await until(() => stuck.attempts === 1)
+  const other = succeeds()
+  aRunner({ prover: other }).start()
+  await pass(17, async () => (await opened.store.validationJobs.count()) === 0)
+  for (const placed of places) assert.equal((await stateOf(placed)).authorization, 'valid')
+  gate.resolve()
+  await until(() => metrics.counts.get('chancery_validations_total http-01 discarded') === 1)
+  await pass(5)
+  assert.deepEqual([stuck.attempts, other.attempts], [1, 3])
 })
 
 test('KF-E13 a process that stops in good order gives its jobs back, and another goes on at once', async () => {
@@ -596,7 +673,7 @@ test('stop aborts what hangs on a socket, and resolves', async () => {
   await until(() => silent.open === 0)
   assert.equal(await opened.store.validationJobs.count(), 1)
   assert.equal((await stateOf(placed)).challenge.failedAt, undefined)
-  runner.run({} as ValidationJob)
+  runner.run({} as ValidationJob, clock.monotonicMs())
   runner.hasten({ challengeId: 'x' })
   await Promise.all([dns.close(), silent.close()])
 })
@@ -615,7 +692,7 @@ test('KF-F04 failed proofs are counted for the name, and failures of our own are
     const placed = await place(name)
     const job = await enqueue(placed, runner)
     assert.ok(job)
-    runner.run(job)
+    runner.run(job, clock.monotonicMs())
     const ended = async () =>
       (await opened.store.authorizations.find('default', placed.account.id, placed.authorization.id))?.challenges[0]
     await until(async () => (await ended())?.failedAt !== undefined)

@@ -9,6 +9,7 @@ import type { AuthorizationRecord, StoredProblem, ValidationJob } from '../store
 import type { Store } from '../store/store.ts'
 import type { OwnListener } from './egress.ts'
 import { ValidationFailure } from './failure.ts'
+import { LEASE_SECONDS, LeaseKeeper } from './lease-keeper.ts'
 import { challengeProblem, orderProblem, toFailure, validationAudit } from './outcome.ts'
 import { answeredFrom, newEvidence } from './probe.ts'
 import { createProver, type Prover, type ProverTimeouts, type ValidationNetwork } from './prover.ts'
@@ -46,8 +47,8 @@ export interface ValidationRunnerDeps {
   readonly prover?: Prover
 }
 
-/** A lease outlives an attempt by this much, for waiting in line and for the commit at its end. */
-const LEASE_SLACK_SECONDS = 40
+/** The lease of an attempt that takes this much longer than one can is renewed no more. */
+const OVERDUE_MS = 40_000
 const POLL_MS = 2_000
 /** Jobs taken from the table at a time. */
 const POLL_BATCH = 64
@@ -63,10 +64,11 @@ export function createValidationRunner(deps: ValidationRunnerDeps): ValidationRu
 
 class JobRunner implements ValidationRunner {
   readonly owner: string
-  readonly leaseSeconds: number
+  readonly leaseSeconds = LEASE_SECONDS
   readonly #deps: ValidationRunnerDeps
   readonly #prover: Prover
   readonly #schedule: Schedule
+  readonly #leases: LeaseKeeper
   readonly #stopping = new AbortController()
   readonly #tasks = new Set<Promise<void>>()
   readonly #hastenedAtMs = new Map<string, number>()
@@ -87,12 +89,17 @@ class JobRunner implements ValidationRunner {
     this.#prover = prover
     this.#schedule = new Schedule(deps.config.concurrency)
     this.owner = `validation-${deps.random.bytes(12).toString('base64url')}`
-    this.leaseSeconds = Math.ceil(prover.attemptMs / 1000) + deps.chaosDelaySeconds + LEASE_SLACK_SECONDS
+    this.#leases = new LeaseKeeper({
+      ...deps,
+      owner: this.owner,
+      schedule: this.#schedule,
+      giveBack: (id) => this.#leave(id),
+    })
   }
 
-  run(job: ValidationJob): void {
+  run(job: ValidationJob, leasedAtMs: number): void {
     this.#backlog++
-    if (!this.#hold(job, this.#deps.clock.monotonicMs())) this.#leave(job)
+    if (!this.#hold(job, leasedAtMs)) this.#leave(job.challenge.id)
     this.#pump()
   }
 
@@ -129,6 +136,7 @@ class JobRunner implements ValidationRunner {
     this.#wake.abort()
     const broken = this.#schedule.held.map(({ job }) => job.challenge.id)
     this.#schedule.clear()
+    await this.#leases.stop()
     while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks)
     try {
       await this.#deps.store.validationJobs.release(broken, this.owner)
@@ -149,10 +157,11 @@ class JobRunner implements ValidationRunner {
       try {
         const limit = Math.min(this.#schedule.room, POLL_BATCH)
         if (limit > 0) {
+          const leasedAtMs = clock.monotonicMs()
           const now = clock.now()
           const leaseUntil = new Date(now.getTime() + this.leaseSeconds * 1000)
           const jobs = await store.validationJobs.lease({ now, owner: this.owner, leaseUntil, limit })
-          for (const job of jobs) if (!this.#hold(job, startedMs)) this.#leave(job)
+          for (const job of jobs) if (!this.#hold(job, leasedAtMs)) this.#leave(job.challenge.id)
           isFull = jobs.length === limit
           this.#leftInTable = isFull || this.#unplaced.length > 0
         }
@@ -175,13 +184,19 @@ class JobRunner implements ValidationRunner {
   #hold(job: ValidationJob, leasedAtMs: number): boolean {
     if (this.#stopping.signal.aborted) return true
     const leaseEndsMs = leasedAtMs + this.leaseSeconds * 1000
-    return this.#schedule.add({ job, leaseEndsMs }) || this.#schedule.holds(job.challenge.id)
+    const before = this.#schedule.find(job.challenge.id)
+    const held = before ?? { job, leaseEndsMs }
+    // One whose lease had ended while it was held, and that nobody else took before us.
+    held.leaseEndsMs = leaseEndsMs
+    if (before === undefined && !this.#schedule.add(held)) return false
+    this.#leases.watch(held)
+    return true
   }
 
-  /** Gives the lease of a job back at once: waiting for its end would cost the client a minute. */
-  #leave(job: ValidationJob): void {
+  /** Gives the lease of a job back at once: waiting for its end would cost the client seconds. */
+  #leave(id: ChallengeId): void {
     this.#leftInTable = true
-    this.#unplaced.push(job.challenge.id)
+    this.#unplaced.push(id)
     if (this.#unplaced.length > 1) return
     const release = async (): Promise<void> => {
       await Promise.resolve()
@@ -222,8 +237,10 @@ class JobRunner implements ValidationRunner {
     const { clock, chaosDelaySeconds } = this.#deps
     const { job } = held
     const stopping = this.#stopping.signal
-    const neededMs = this.#prover.attemptMs + chaosDelaySeconds * 1000
-    if (clock.monotonicMs() + neededMs > held.leaseEndsMs) return undefined // another process may have it by now
+    held.overdueMs = clock.monotonicMs() + chaosDelaySeconds * 1000 + this.#prover.attemptMs + OVERDUE_MS
+    if (chaosDelaySeconds > 0) await clock.sleep(chaosDelaySeconds * 1000, stopping)
+    if (stopping.aborted) return undefined
+    if (!this.#leases.mayBegin(held)) return undefined // another process may have it by now
     if (hasEnded(job.authorization, clock.now())) {
       const failure = new ValidationFailure('unauthorized', 'The authorization ended before it was proven', {
         hopeless: true,
@@ -231,9 +248,6 @@ class JobRunner implements ValidationRunner {
       await this.#fail(job, failure)
       return undefined
     }
-    if (chaosDelaySeconds > 0) await clock.sleep(chaosDelaySeconds * 1000, stopping)
-    if (stopping.aborted) return undefined
-
     const evidence = newEvidence()
     const startedMs = clock.monotonicMs()
     let failure: ValidationFailure | undefined

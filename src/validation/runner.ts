@@ -5,8 +5,12 @@ export interface ValidationRunner {
   /** The lease owner name of this process and how long its leases last, for `ValidationJobStore.enqueue`. */
   readonly owner: string
   readonly leaseSeconds: number
-  /** Runs a job that was just enqueued and is leased to `owner`; returns at once, and never throws. */
-  run(job: ValidationJob): void
+  /**
+   * Runs a job that was just enqueued and is leased to `owner`; returns at once, and never throws.
+   *
+   * @param leasedAtMs the monotonic clock before the lease was asked for: by then it had begun at the latest
+   */
+  run(job: ValidationJob, leasedAtMs: number): void
   /** A client repeated its response: tries a waiting job now. */
   hasten(job: { challengeId: string }): void
   /** Begins to look for jobs left by a dead process or waiting for a retry. */

@@ -1,10 +1,13 @@
 import type { ValidationJob } from '../store/records.ts'
 import { Doubts } from './doubts.ts'
 
-/** A job held by this process, and when its lease ends by the monotonic clock. */
+/** A job held by this process. */
 export interface HeldJob {
   readonly job: ValidationJob
-  readonly leaseEndsMs: number
+  /** When its lease ends, by the monotonic clock, as long as it is not renewed; undefined once it is lost. */
+  leaseEndsMs: number | undefined
+  /** When its attempt should have ended long ago, by the monotonic clock; absent while it waits. */
+  overdueMs?: number
 }
 
 /** Attempts at once against one host (KF-F08). */
@@ -70,7 +73,7 @@ export class Schedule {
   /** False when the job is held already, or there are too many. */
   add(held: HeldJob): boolean {
     const id = held.job.challenge.id
-    if (this.holds(id)) return false
+    if (this.find(id) !== undefined) return false
     const { identifier, accountId: account } = held.job.authorization
     const host = `${identifier.type}:${identifier.value}`
     const isDoubtful = held.job.attempts > 0 || this.#doubts.has(account) || this.#doubts.has(host)
@@ -116,15 +119,26 @@ export class Schedule {
     return [sure, doubtful, this.#running, this.#slow].flatMap((jobs) => [...jobs.values()].map(({ held }) => held))
   }
 
+  /** The job of this challenge, waiting or running. */
+  find(id: string): HeldJob | undefined {
+    const { sure, doubtful } = this.#lines
+    for (const jobs of [sure, doubtful, this.#running, this.#slow]) {
+      const entry = jobs.get(id)
+      if (entry !== undefined) return entry.held
+    }
+    return undefined
+  }
+
+  /** Forgets a job if it has not begun; its row stays in the table. */
+  letGo(id: string): void {
+    this.#lines.sure.delete(id)
+    this.#lines.doubtful.delete(id)
+  }
+
   /** Forgets what has not begun; the rows stay in the table. */
   clear(): void {
     this.#lines.sure.clear()
     this.#lines.doubtful.clear()
-  }
-
-  holds(id: string): boolean {
-    const { sure, doubtful } = this.#lines
-    return [sure, doubtful, this.#running, this.#slow].some((jobs) => jobs.has(id))
   }
 
   #firstDoubtful(half: number): Entry | undefined {

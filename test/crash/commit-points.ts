@@ -147,6 +147,10 @@ export const WRITES: Readonly<Record<string, Prepare>> = {
     const at = later(now, SOON)
     return () => store.validationJobs.lease({ now: at, owner: 'runner 2', leaseUntil: later(at, SOON), limit: 10 })
   },
+  'validationJobs.renew': async (store, now) => {
+    const id = await withJob(store, now)
+    return () => store.validationJobs.renew([id], { owner: 'runner 1', leaseUntil: later(now, 2 * SOON) })
+  },
   'validationJobs.retry': async (store, now) => {
     const id = await withJob(store, now)
     return () => store.validationJobs.retry(id, { owner: 'runner 1', runAt: later(now, SOON), error: problem('no') })

@@ -62,6 +62,7 @@ async function respond(
     throw new AcmeError('malformed', `This directory no longer takes ${type}; place a new order`)
   }
   const now = services.clock.now()
+  const leasedAtMs = services.clock.monotonicMs()
   const { owner, leaseSeconds } = services.validation
   const queued = await services.store.validationJobs.enqueue(found, {
     now,
@@ -80,7 +81,7 @@ async function respond(
   // Another response came first; the row tells how it stands.
   if (queued.outcome === 'already')
     return challengeResponse(await findChallenge(request, services), { request, services, now })
-  services.validation.run(queued.job)
+  services.validation.run(queued.job, leasedAtMs)
   request.log.info('challenge.responded', { challengeId, authorizationId: found.authorization.id, type })
   return challengeResponse(queued.job, { request, services, now })
 }

@@ -5,6 +5,7 @@ import { StoreError } from '../store.ts'
 import { appendAudit } from './audit.ts'
 import { type Database, runWithNext, type Sql, Undo, writeOrUndo } from './database.ts'
 import { toDate } from './encoding.ts'
+import { forCounts, marks, padKeys } from './lists.ts'
 
 interface RateRow {
   readonly key: string
@@ -217,28 +218,8 @@ function expiryMs(tatUs: number): number {
   return Math.ceil((tatUs + CLOCK_DISAGREEMENT_US) / 1000)
 }
 
-/** Few different statements, so that each is prepared once: the number of keys goes up to a power of two. */
-function padKeys(keys: readonly string[]): string[] {
-  const size = keys.length <= 1 ? 1 : 2 ** Math.ceil(Math.log2(keys.length))
-  return [...keys, ...new Array<string>(size - keys.length).fill(keys.at(-1) ?? '')]
-}
-
 function powerAtMost(count: number): number {
   return 2 ** Math.floor(Math.log2(count))
-}
-
-/** Counts are few (`padKeys`, `powerAtMost`), so each text is put together once. */
-function forCounts(text: (count: number) => string): (count: number) => string {
-  const made = new Map<number, string>()
-  return (count) => {
-    const known = made.get(count) ?? text(count)
-    made.set(count, known)
-    return known
-  }
-}
-
-function marks(count: number): string {
-  return new Array<string>(count).fill('?').join(', ')
 }
 
 function toPause(row: PauseRow): NamePause {

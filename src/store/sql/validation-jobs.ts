@@ -1,3 +1,4 @@
+import type { ChallengeId } from '../../lib/ids.ts'
 import type { Logger } from '../../observe/log.ts'
 import type { AuthorizationRecord, ChallengeInAuthorization, ChallengeRecord, ValidationJob } from '../records.ts'
 import { StoreError, type ValidationJobStore } from '../store.ts'
@@ -15,6 +16,7 @@ import {
 import { endJobs } from './authorizations.ts'
 import { type Database, lockRows, type Reads, runWithNext, type Sql } from './database.ts'
 import { toDate } from './encoding.ts'
+import { forCounts, marks, padKeys } from './lists.ts'
 import { noteFailure } from './name-failures.ts'
 import { failOrdersOfAuthorization } from './order-endings.ts'
 import { NO_CACHE, type RecordCache } from './record-cache.ts'
@@ -43,6 +45,15 @@ const DUE = `
 
 const LEASE = `
   UPDATE validation_jobs SET lease_owner = ?, lease_until = ? WHERE challenge_id = ? AND lease_until <= ?`
+
+const RENEW = forCounts(
+  (count) => `
+  UPDATE validation_jobs SET lease_until = ?
+  WHERE challenge_id IN (${marks(count)}) AND lease_owner = ? RETURNING challenge_id`,
+)
+
+/** Leases of one statement, so that none is long; who holds more needs several. */
+const MAX_RENEWED = 512
 
 const GET_JOB = `
   SELECT ${AUTHORIZATION_COLUMNS}, job.attempts AS attempts, job.started_at AS started_at
@@ -119,6 +130,18 @@ export function createValidationJobStore(
         }
         return jobs
       })
+    },
+
+    async renew(challengeIds, { owner, leaseUntil }) {
+      const kept: ChallengeId[] = []
+      for (let at = 0; at < challengeIds.length; at += MAX_RENEWED) {
+        const ids = padKeys(challengeIds.slice(at, at + MAX_RENEWED))
+        const rows = await database.write((sql) =>
+          sql.all<{ challenge_id: ChallengeId }>(RENEW(ids.length), leaseUntil.getTime(), ...ids, owner),
+        )
+        for (const { challenge_id } of rows) kept.push(challenge_id)
+      }
+      return kept
     },
 
     retry: (challengeId, { owner, runAt, error }) =>

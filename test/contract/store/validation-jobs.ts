@@ -179,6 +179,75 @@ export function validationJobsContract(withStore: WithStore, { forgets }: { forg
       assert.equal(await succeed(store, authorization, after, 'runner 2'), 'done')
     }))
 
+  test('KF-E13 leases are renewed together, only by who has them, and only of jobs that are there', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      const account = await createAccount(store, now)
+      const names = times(6, (i) => dnsName(`${i}.test`))
+      const { authorizations } = await placeOrder(store, account, names, now)
+      const [mine, alsoMine, lost, putBack, ended, never] = authorizations
+      assert.ok(mine && alsoMine && lost && putBack && ended && never)
+      for (const one of [mine, alsoMine, putBack, ended]) await respond(store, one, now)
+      await respond(store, lost, now, 'runner 2')
+      await succeed(store, ended, now)
+      const options = { owner: 'runner 1', runAt: later(now, 1000), error: problem('not yet') }
+      await store.validationJobs.retry(firstChallengeId(putBack), options)
+
+      const renewal = { owner: 'runner 1', leaseUntil: later(now, 90_000) }
+      assert.deepEqual(await store.validationJobs.renew([], renewal), [])
+      const kept = await store.validationJobs.renew(authorizations.map(firstChallengeId), renewal)
+      assert.deepEqual(kept.toSorted(), [mine, alsoMine].map(firstChallengeId).toSorted())
+      const free = await lease(store, 'runner 3', later(now, 89_999))
+      assert.deepEqual(
+        free.map(({ challenge }) => challenge.id).toSorted(),
+        [lost, putBack].map(firstChallengeId).toSorted(),
+      )
+      assert.equal((await lease(store, 'runner 3', later(now, 90_000))).length, 2)
+      assert.deepEqual(await store.validationJobs.renew(kept, renewal), [], 'they are of runner 3 now')
+      assert.equal(await succeed(store, mine, now), 'discarded')
+    }))
+
+  test('KF-E13 an owner whose lease ended, and that nobody else took, may renew it; of renewal and taking over one wins', () =>
+    withStore(async ({ store, clock }) => {
+      const { authorization, now } = await oneAuthorization(store, clock.now())
+      await respond(store, authorization, now)
+      const id = firstChallengeId(authorization)
+      const after = later(now, 60_000)
+      assert.deepEqual(await store.validationJobs.renew([id], { owner: 'runner 1', leaseUntil: later(after, 1000) }), [
+        id,
+      ])
+      for (let round = 1; round <= 10; round++) {
+        const at = later(now, 60_000 + round * 120_000)
+        const [kept, taken] = await Promise.all([
+          store.validationJobs.renew([id], { owner: 'runner 1', leaseUntil: later(at, 60_000) }),
+          lease(store, 'runner 2', at),
+        ])
+        const owner = kept.length === 1 && taken.length === 0 ? 'runner 1' : 'runner 2'
+        assert.equal(taken.length, owner === 'runner 2' ? 1 : 0)
+        // Whoever has it can renew it, and only they.
+        for (const one of ['runner 1', 'runner 2'])
+          assert.equal(
+            (await store.validationJobs.renew([id], { owner: one, leaseUntil: at })).length,
+            one === owner ? 1 : 0,
+          )
+        if (owner === 'runner 1') continue
+        await store.validationJobs.release([id], 'runner 2')
+        const back = { now: at, owner: 'runner 1', leaseUntil: at, limit: 1 }
+        assert.equal((await store.validationJobs.lease(back)).length, 1)
+      }
+    }))
+
+  test('more leases than fit one statement are renewed all the same', () =>
+    withStore(async ({ store, clock }) => {
+      const { authorization, now } = await oneAuthorization(store, clock.now())
+      await respond(store, authorization, now)
+      const held = firstChallengeId(authorization)
+      const others = times(1500, (i) => `chl_nobody_${i}` as typeof held)
+      const renewal = { owner: 'runner 1', leaseUntil: later(now, 90_000) }
+      assert.deepEqual(await store.validationJobs.renew([...others, held], renewal), [held])
+      assert.deepEqual(await lease(store, 'runner 2', later(now, 89_999)), [])
+    }))
+
   test("KF-E13 an owner that stops gives its leases back, and nobody else's", () =>
     withStore(async ({ store, clock }) => {
       const { authorization, now } = await oneAuthorization(store, clock.now())

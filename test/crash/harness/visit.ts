@@ -33,7 +33,7 @@ class WrongAnswer extends Error {}
 const POLL_MS = 25
 const SLOW_POLL_MS = 400
 const QUICK_POLLS = 40
-/** Every order ends: leases of a dead process last 71 s, and what a crash left is taken up at most 60 s later. */
+/** Every order ends: leases of a dead process last 30 s, and what else a crash left is taken up a minute later. */
 const LONGEST_WAIT_MS = 200_000
 const REASONS = [0, 1, 3, 4, 5] as const
 
