@@ -46,6 +46,7 @@ const DUE = `
 const LEASE = `
   UPDATE validation_jobs SET lease_owner = ?, lease_until = ? WHERE challenge_id = ? AND lease_until <= ?`
 
+// Whoever ends an authorization with two jobs may lock them in the other order; an engine that sees the circle repeats one.
 const RENEW = forCounts(
   (count) => `
   UPDATE validation_jobs SET lease_until = ?

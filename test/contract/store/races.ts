@@ -57,6 +57,46 @@ export function racesContract(withStore: WithStore): void {
       }
     }))
 
+  test('KF-E06 leases renewed together while their jobs end, are put back or are taken over: nobody fails, and nothing comes back', () =>
+    withStore(async ({ store, clock }) => {
+      const now = clock.now()
+      const account = await createAccount(store, now)
+      const common = { owner: 'runner 1', now, audit: auditEvent(now, 'x') }
+      const error = problem('no')
+      for (let round = 0; round < ROUNDS; round++) {
+        const names = Array.from({ length: 4 }, (_, i) => dnsName(`${round}-${i}.test`))
+        const { authorizations } = await placeOrder(store, account, names, now)
+        const [ended, putBack, failed, kept] = authorizations as readonly AuthorizationRecord[]
+        assert.ok(ended && putBack && failed && kept)
+        // Both challenges of the first end together; where rows are locked one by one, a renewal may meet that in a circle.
+        const [first, second] = ended.challenges
+        assert.ok(first && second)
+        const held = [second, first, ...[putBack, failed, kept].flatMap(({ challenges }) => challenges.slice(0, 1))]
+        for (const challenge of held) {
+          const authorization = authorizations.find(({ challenges }) => challenges.includes(challenge)) ?? ended
+          const facts = { keyAuthorization: 'k', leaseUntil: later(now, 60_000) }
+          await store.validationJobs.enqueue({ challenge, authorization }, { ...common, ...facts })
+        }
+        const ids = held.map(({ id }) => id)
+        const [, , putBackId, failedId, keptId] = ids
+        assert.ok(putBackId && failedId && keptId)
+        const renewal = { owner: 'runner 1', leaseUntil: later(now, 90_000) }
+        await Promise.all([
+          store.validationJobs.renew(ids, renewal),
+          store.validationJobs.succeed(first.id, { ...common, expiresAt: later(now, hours(8)) }),
+          store.validationJobs.retry(putBackId, { owner: 'runner 1', runAt: now, error }),
+          store.validationJobs.fail(failedId, { ...common, error, orderError: error }),
+        ])
+        assert.deepEqual(await store.validationJobs.renew(ids, renewal), [keptId])
+        const taking = { now: later(now, 89_999), owner: 'runner 2', leaseUntil: later(now, hours(1)), limit: 10 }
+        const free = await store.validationJobs.lease(taking)
+        assert.deepEqual(
+          free.map(({ challenge }) => challenge.id),
+          [putBackId],
+        )
+      }
+    }))
+
   test('KF-E06 an authorization deactivated while an order comes to rely on it: the order fails, or is not made', () =>
     withStore(async ({ store, clock }) => {
       const now = clock.now()
