@@ -107,7 +107,7 @@ export interface ValidationJobStore {
   /** Takes over up to `limit` jobs that are due at `now` and whose lease has ended. */
   lease(options: { now: Date; owner: string; leaseUntil: Date; limit: number }): Promise<ValidationJob[]>
   /**
-   * Lengthens these leases, or shortens them, to `leaseUntil`, as far as `owner` still has them; one statement for up to 512.
+   * Lengthens these leases, or shortens them, to `leaseUntil`, as far as `owner` still has them; one statement for each 128.
    *
    * @returns those that `owner` has; every other was taken over, put back or ended meanwhile
    */

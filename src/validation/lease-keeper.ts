@@ -27,7 +27,7 @@ export interface LeaseKeeperDeps {
 }
 
 /**
- * Renews the leases of held jobs, so that they can be short: all of them with one statement, when the oldest comes near its
+ * Renews the leases of held jobs, so that they can be short: all of them together, when the oldest comes near its
  * end. Jobs that are done within a second are in none, and while nothing is held nothing happens. Who could not renew in
  * time behaves as one who lost the lease, whatever the table says: what waits is let go, and of what runs only the store
  * says whether the result counts.

@@ -53,8 +53,8 @@ const RENEW = forCounts(
   WHERE challenge_id IN (${marks(count)}) AND lease_owner = ? RETURNING challenge_id`,
 )
 
-/** Leases of one statement, so that none is long; who holds more needs several. */
-const MAX_RENEWED = 512
+/** Leases of one statement, so that the loop of SQLite is not held up; who holds more needs several. */
+const MAX_RENEWED = 128
 
 const GET_JOB = `
   SELECT ${AUTHORIZATION_COLUMNS}, job.attempts AS attempts, job.started_at AS started_at
