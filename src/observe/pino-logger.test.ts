@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
 import { FakeClock } from '../../test/support/fake-clock.ts'
@@ -147,4 +149,46 @@ test('the ready line is written whatever the level, and nothing else below it', 
   log.child({ orderId: 'ord_1' }).warn('other')
   assert.equal(lines.length, 1)
   assert.match(lines[0]!, /"level":"info".*"event":"ready"/)
+})
+
+/** Logs 50 MB, says so, and goes on slowly until it is killed. */
+const TALKATIVE = `
+  const { createLogger } = await import('${new URL('pino-logger.ts', import.meta.url)}')
+  const { systemClock } = await import('${new URL('../lib/clock.ts', import.meta.url)}')
+  const log = createLogger({ level: 'info', clock: systemClock })
+  const text = 'x'.repeat(1000)
+  let number = 0
+  for (let turn = 0; turn < 500; turn++) {
+    for (let i = 0; i < 100; i++) log.info('much', { number: number++, text })
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  process.stderr.write('waiting')
+  setInterval(() => log.info('more', { number: number++ }), 20)
+`
+
+test('KF-F23 a reader that stands still costs lines, which are counted, and not all memory', async (t) => {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', TALKATIVE], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  t.after(() => child.kill('SIGKILL'))
+  await once(child.stderr, 'data')
+  let text = ''
+  child.stdout.setEncoding('utf8')
+  for await (const chunk of child.stdout) {
+    text += String(chunk)
+    if (/"event":"more".*\n.*"event":"more"/.test(text.slice(-1000))) break
+  }
+  const found = text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as { event: string; number: number; lines?: number })
+  let expected = 0
+  let lost = 0
+  for (const { event, number, lines = 0 } of found) {
+    if (event === 'log.lost') {
+      expected += lines
+      lost += lines
+    } else assert.equal(number, expected++, 'each line is there, or counted as lost')
+  }
+  assert.ok(lost > 25_000, `${lost} lines were lost`)
 })

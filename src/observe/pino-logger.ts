@@ -23,6 +23,8 @@ export interface ProcessLogger extends Logger {
  */
 const BUFFERED_CHARACTERS = 65_536
 const FLUSH_MS = 100
+/** What waits for a reader that stands still, or went away, at most (KF-F23). Lines beyond that are lost, and counted. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024
 
 /** Keys that every line has; a field of the same name is written with a `_` behind it. */
 const RESERVED: readonly string[] = ['level', 'time', 'event']
@@ -58,13 +60,27 @@ export function createLogger(options: {
  * measures all that it holds at each line, which would be the greater part of the cost of logging.
  */
 function standardOutput(clock: Clock): { write(line: string): void; handOn(): void; flush(): void } {
-  const out = destination({ dest: 1, sync: false, minLength: 0 })
+  const out = destination({ dest: 1, sync: false, minLength: 0, maxLength: MAX_WAITING_BYTES })
   // A reader that went away must not take the server with it; there is nowhere left to tell.
   out.on('error', () => {})
+  let wasDropped = false
+  out.on('drop', () => {
+    wasDropped = true
+  })
+  const isTaken = (text: string): boolean => {
+    wasDropped = false
+    out.write(text)
+    return !wasDropped
+  }
   let lines: string[] = []
   let gathered = 0
+  let lost = 0
   const handOn = (): void => {
-    if (gathered > 0) out.write(lines.join(''))
+    if (gathered > 0) {
+      // Where lines are missing, one says so, before any other.
+      if (lost > 0 && isTaken(lossLine(lost, clock))) lost = 0
+      if (lost > 0 || !isTaken(lines.join(''))) lost += lines.length
+    }
     lines = []
     gathered = 0
   }
@@ -85,6 +101,10 @@ function standardOutput(clock: Clock): { write(line: string): void; handOn(): vo
       }
     },
   }
+}
+
+function lossLine(lines: number, clock: Clock): string {
+  return `{"level":"warn","time":"${isoInstant(clock.now())}","event":"log.lost","lines":${lines}}\n`
 }
 
 interface Sink {
