@@ -131,6 +131,44 @@ test('KF-F15 a batch ends when its writes have run for some milliseconds; the ne
   )
 })
 
+test('KF-F15 of the writes that one commit made durable, few are answered in each turn of the event loop, in order', () =>
+  withTable(async ({ commits, count }) => {
+    const answered: number[] = []
+    const perTurn: number[] = []
+    const all = Promise.all(
+      Array.from({ length: 32 }, (_, i) => commits.write(insert(`${i}`)).then(() => answered.push(i))),
+    )
+    while (answered.length < 32) {
+      const before = answered.length
+      await new Promise((turn) => setImmediate(turn))
+      if (answered.length > before) perTurn.push(answered.length - before)
+    }
+    await all
+    assert.equal(count('COMMIT'), 1)
+    assert.deepEqual(
+      answered,
+      Array.from({ length: 32 }, (_, i) => i),
+    )
+    assert.ok(perTurn.length >= 4, `answered in turns of ${perTurn}`)
+    assert.ok(Math.max(...perTurn) <= 8, `answered in turns of ${perTurn}`)
+  }))
+
+test('a write made while earlier ones are still being answered is answered after them', () =>
+  withTable(async ({ commits, count }) => {
+    const answered: string[] = []
+    const note = (id: string) => commits.write(insert(id)).then(() => void answered.push(id))
+    const late: Promise<void>[] = []
+    const early = Array.from({ length: 64 }, (_, i) =>
+      note(`early ${i}`).then(() => {
+        if (i === 0) late.push(note('late'))
+      }),
+    )
+    await Promise.all(early)
+    await Promise.all(late)
+    assert.equal(count('COMMIT'), 2)
+    assert.equal(answered.at(-1), 'late')
+  }))
+
 test('a read sees only what is committed, even while a batch is open', () =>
   withTable(async ({ commits, reader }) => {
     let seenInside: string[] = []

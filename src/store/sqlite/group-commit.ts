@@ -5,6 +5,7 @@ import type { Sql } from '../sql/database.ts'
 import { StoreError } from '../store.ts'
 import type { Statements } from './connection.ts'
 import { endsWrites, isBusy, toStoreError } from './errors.ts'
+import { nextTurn, PacedAnswers } from './paced-answers.ts'
 
 /** Most writes that share one commit, and how long they may run before it: both bound how long the event loop waits. */
 const MAX_BATCH = 256
@@ -51,6 +52,7 @@ export class GroupCommit {
   readonly #checkpoints: Checkpoints | undefined
   readonly #remembered: Remembered | undefined
   readonly #queue: Write[] = []
+  readonly #answers = new PacedAnswers()
   #running: Promise<void> | undefined
   /** Batches still to be run with savepoints. */
   #apart = 0
@@ -93,8 +95,12 @@ export class GroupCommit {
 
   /** Lets writes under way end, then refuses further ones. */
   async close(): Promise<void> {
-    while (this.#running !== undefined) await this.#running
+    for (let busy = this.#busy; busy !== undefined; busy = this.#busy) await busy
     this.#stopped ??= new StoreError('failed', 'the store was closed')
+  }
+
+  get #busy(): Promise<void> | undefined {
+    return this.#running ?? this.#answers.underWay
   }
 
   async #drain(): Promise<void> {
@@ -150,7 +156,7 @@ export class GroupCommit {
       for (const write of batch.length > 0 ? batch : this.#queue.splice(0, MAX_BATCH)) write.reject(reason)
       return
     }
-    for (const settle of settled) settle()
+    this.#answers.give(settled)
     this.#checkpoints?.committed()
   }
 
@@ -244,8 +250,4 @@ export class GroupCommit {
     this.#stopped = new StoreError(code, `no more writes until restart: ${reason.message}`, { cause: reason })
     this.#log?.error('store.stopped', { error: reason })
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
