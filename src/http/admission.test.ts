@@ -86,7 +86,7 @@ describe('a server within its capacity', () => {
         'somebody was overtaken',
       )
       for (const piece of inState(pieces, 'started')) piece.leave()
-      await turn()
+      await turn(5)
     }
     assert.equal(inState(pieces, 'started').length, 100)
     assert.equal(admission.isOverloaded, false)

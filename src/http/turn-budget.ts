@@ -4,7 +4,7 @@ const SHORT_TURN_MS = 4
 const LONG_TURN_MS = 6
 const FIRST_GUESS = 16
 /** With fewer, the cost of the turn itself and of its commit would be most of the work. */
-const FEWEST = 4
+const FEWEST = 2
 const MOST = 256
 
 /**
