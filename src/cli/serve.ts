@@ -33,9 +33,9 @@ export const command: Command = {
       await greet(context, server)
       const ended = await Promise.race([signal.first, server.failure, parentLost(parent, context)])
       if (ended instanceof Error) log.error('listener.failed', { error: ended })
-      signal.second.then(() => {
+      void signal.second.then(async () => {
         log.warn('stop.forced')
-        log.flush()
+        await log.end()
         process.exit(1)
       })
       await server.stop()
@@ -44,17 +44,27 @@ export const command: Command = {
       log.error('start.failed', { error })
       throw error
     } finally {
-      log.flush()
+      await lastWords(log, context)
     }
   },
+}
+
+/** What standard error needs to tell that lines are lost. */
+const LAST_SENTENCE_MS = 100
+
+/** A reader of the log that stands still must not keep the process alive, by what is written for it and never read. */
+async function lastWords(log: ProcessLogger, { clock, err }: CommandContext): Promise<void> {
+  const unread = await log.end()
+  if (unread === 0) return
+  err(`chancery: ${unread} log lines are lost: nothing reads standard output`)
+  void clock.sleep(LAST_SENTENCE_MS).then(() => process.exit())
 }
 
 /** An error that nobody handled leaves the process in an unknown state: it is logged, and the process ends (KF-F14). */
 function guardProcess(log: ProcessLogger): void {
   const die = (event: string) => (error: unknown) => {
     log.error(event, { error })
-    log.flush()
-    process.exit(1)
+    void log.end().finally(() => process.exit(1))
   }
   process.on('uncaughtException', die('process.uncaught_exception'))
   process.on('unhandledRejection', die('process.unhandled_rejection'))

@@ -192,3 +192,38 @@ test('KF-F23 a reader that stands still costs lines, which are counted, and not 
   }
   assert.ok(lost > 25_000, `${lost} lines were lost`)
 })
+
+/** Logs more than a pipe holds, and ends as a process does that has nothing left to do, or has been hurt. */
+const LAST_WORDS = `
+  const { createLogger } = await import('${new URL('pino-logger.ts', import.meta.url)}')
+  const { systemClock } = await import('${new URL('../lib/clock.ts', import.meta.url)}')
+  const log = createLogger({ level: 'info', clock: systemClock })
+  for (let number = 0; number < 5000; number++) log.info('much', { number, text: 'x'.repeat(1000) })
+  process.stderr.write('logged')
+  const lost = await log.end()
+  process.stderr.write(' lost ' + lost)
+  process.exit(3)
+`
+
+for (const reader of ['stands still', 'reads', 'went away'] as const) {
+  test(`KF-E14 a process ends, with the code that it has, where the reader of its log ${reader}`, async (t) => {
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', LAST_WORDS], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    t.after(() => child.kill('SIGKILL'))
+    let said = ''
+    let read = 0
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text
+    })
+    if (reader === 'reads')
+      child.stdout.on('data', (bytes: Buffer) => (read += bytes.toString().split('\n').length - 1))
+    if (reader === 'went away') child.stdout.destroy()
+    const [code] = await once(child, 'exit', { signal: AbortSignal.timeout(20_000) })
+    if (child.stderr.readable) await once(child.stderr, 'end')
+    assert.equal(code, 3)
+    const lost = Number(/^logged lost (\d+)$/.exec(said)?.[1])
+    if (reader === 'reads') assert.deepEqual({ lost, read }, { lost: 0, read: 5000 })
+    else assert.ok(lost > 4000, `${lost} lines are told as lost`)
+  })
+}

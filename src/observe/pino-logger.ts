@@ -1,9 +1,9 @@
-import { destination } from 'pino'
 import type { Clock } from '../lib/clock.ts'
 import { isoInstant } from '../lib/instant.ts'
 import { escapeLine } from './escape-line.ts'
 import type { LogFields, Logger } from './log.ts'
 import { loggable } from './loggable.ts'
+import { standardOutput } from './standard-output.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
@@ -13,18 +13,13 @@ const ALWAYS: ReadonlySet<string> = new Set(['ready'])
 
 /** A logger whose lines can be forced out before the process ends. */
 export interface ProcessLogger extends Logger {
-  /** Writes what is still buffered, synchronously; for the last moments of a process. */
-  flush(): void
+  /**
+   * Writes what is still gathered; for the last moments of a process, which end within a second whatever the reader does.
+   *
+   * @returns how many lines the reader of standard output never took; the process then has to be ended by `process.exit`
+   */
+  end(): Promise<number>
 }
-
-/**
- * Lines are gathered so that a busy server does not pay a system call for each. A `kill -9` can cost the last tenth of
- * a second of log; what must not be lost is in the store's audit trail, not here.
- */
-const BUFFERED_CHARACTERS = 65_536
-const FLUSH_MS = 100
-/** What waits for a reader that stands still, or went away, at most (KF-F23). Lines beyond that are lost, and counted. */
-const MAX_WAITING_BYTES = 16 * 1024 * 1024
 
 /** Keys that every line has; a field of the same name is written with a `_` behind it. */
 const RESERVED: readonly string[] = ['level', 'time', 'event']
@@ -42,7 +37,7 @@ export function createLogger(options: {
   const target =
     options.write === undefined
       ? standardOutput(options.clock)
-      : { write: options.write, handOn: () => {}, flush: () => {} }
+      : { write: options.write, handOn: () => {}, end: async () => 0 }
   const sink: Sink = {
     least: RANK[options.level],
     write(level, event, text) {
@@ -52,59 +47,7 @@ export function createLogger(options: {
     },
   }
   const root = new LineLogger(sink, NO_FIELDS)
-  return Object.assign(root, { flush: () => target.flush() })
-}
-
-/**
- * Standard output, by way of pino's destination. Lines are gathered here and handed on together: the destination
- * measures all that it holds at each line, which would be the greater part of the cost of logging.
- */
-function standardOutput(clock: Clock): { write(line: string): void; handOn(): void; flush(): void } {
-  const out = destination({ dest: 1, sync: false, minLength: 0, maxLength: MAX_WAITING_BYTES })
-  // A reader that went away must not take the server with it; there is nowhere left to tell.
-  out.on('error', () => {})
-  let wasDropped = false
-  out.on('drop', () => {
-    wasDropped = true
-  })
-  const isTaken = (text: string): boolean => {
-    wasDropped = false
-    out.write(text)
-    return !wasDropped
-  }
-  let lines: string[] = []
-  let gathered = 0
-  let lost = 0
-  const handOn = (): void => {
-    if (gathered > 0) {
-      // Where lines are missing, one says so, before any other.
-      if (lost > 0 && isTaken(lossLine(lost, clock))) lost = 0
-      if (lost > 0 || !isTaken(lines.join(''))) lost += lines.length
-    }
-    lines = []
-    gathered = 0
-  }
-  return {
-    handOn,
-    write(line) {
-      if (gathered === 0) void clock.sleep(FLUSH_MS).then(handOn)
-      lines.push(line)
-      gathered += line.length
-      if (gathered >= BUFFERED_CHARACTERS) handOn()
-    },
-    flush() {
-      handOn()
-      try {
-        out.flushSync()
-      } catch {
-        // Not open yet, or closed: nothing can be written any more.
-      }
-    },
-  }
-}
-
-function lossLine(lines: number, clock: Clock): string {
-  return `{"level":"warn","time":"${isoInstant(clock.now())}","event":"log.lost","lines":${lines}}\n`
+  return Object.assign(root, { end: () => target.end() })
 }
 
 interface Sink {
@@ -114,7 +57,7 @@ interface Sink {
   write(level: LogLevel, event: string, text: string): void
 }
 
-/** Lines are put together here, for that costs half of what a general logger takes; pino moves them out. */
+/** Lines are put together here, for that costs half of what a general logger takes. */
 class LineLogger implements Logger {
   readonly #sink: Sink
   /** Fields of every line. */

@@ -190,3 +190,29 @@ test('KF-F14 an error that nobody handles is logged, and ends the process with c
   assert.equal(code, 1)
   assert.match(server.stdout(), /"event":"process\.uncaught_exception".*nobody handles this/)
 })
+
+for (const [how, expected] of [
+  ['SIGTERM', 0],
+  ['an error that nobody handles', 1],
+] as const) {
+  test(`KF-E14 ${how} ends the process with code ${expected} although nobody reads its log any more`, async () => {
+    const server = await spawnChancery({
+      home,
+      set: ['publicHttpUrl=http://ca.test', 'shutdown.drainTimeout=1', 'limits.enabled=false'],
+      env: { NODE_OPTIONS: `--import=${BREAK_LISTENER}`, CHANCERY_TEST_BREAK: 'throw' },
+    })
+    const { stdout } = server.child
+    assert.ok(stdout)
+    stdout.pause()
+    const client = clientOf(server)
+    const path = `/${'x'.repeat(190)}`
+    for (let left = 2_000; left > 0; left--) await client.get(new URL(path, server.urls.directory).href)
+    client.close()
+    server.child.kill(expected === 0 ? 'SIGTERM' : 'SIGUSR2')
+    const timer = setTimeout(() => server.child.kill('SIGKILL'), 20_000)
+    const [code] = await once(server.child, 'exit')
+    clearTimeout(timer)
+    assert.equal(code, expected)
+    stdout.resume()
+  })
+}
