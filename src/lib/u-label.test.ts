@@ -34,3 +34,16 @@ test('KF-A24 characters that IDNA2008 allows only among certain neighbours are r
     assert.equal(decodeALabel(ascii) !== undefined, valid, `${text} ${ascii}`)
   }
 })
+
+test('KF-A24 letters and marks that IDNA2008 takes from names all the same are refused (RFC 5892 §2.7, §2.9)', () => {
+  for (const label of [
+    'xn--ypd', // U+1100, a piece of a Hangul syllable
+    'xn--aa-dmk', // a, U+1100, a
+    'xn--hk9a', // U+A960, extended jamo
+    'xn--778b', // U+D7B0
+    'xn--aa-cju', // a, U+20D0 combining for symbols, a
+    'xn--aa-fq50a', // a, U+1D165 combining of music, a
+  ])
+    assert.equal(decodeALabel(label), undefined, label)
+  assert.equal(decodeALabel('xn--3e0b707e'), '\ud55c\uad6d')
+})

@@ -18,8 +18,12 @@ export function decodeALabel(label: string): string | undefined {
   return domainToASCII(decoded) === label ? decoded : undefined
 }
 
-/** RFC 5892 §2.6: these code points are letters by category, but disallowed by name. */
-const DISALLOWED = /^[\u0640\u07fa\u302e\u302f\u3031-\u3035\u303b]$/u
+/**
+ * Letters and marks by category that are disallowed all the same: by name (RFC 5892 §2.6), as marks of symbols and of
+ * music (§2.7), and as pieces of Hangul syllables (§2.9).
+ */
+const DISALLOWED =
+  /^(?:[\u0640\u07fa\u302e\u302f\u3031-\u3035\u303b]|[\u20d0-\u20ff]|[\u{1d100}-\u{1d24f}]|[\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff])$/u
 /** RFC 5892 §2.1 LetterDigits without upper case, and §2.6 those allowed by name. */
 const LETTER_OR_DIGIT = /^[\p{Ll}\p{Lo}\p{Lm}\p{Mn}\p{Mc}\p{Nd}\u06fd\u06fe\u0f0b\u3007-]$/u
 
