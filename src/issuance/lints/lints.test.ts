@@ -60,10 +60,21 @@ function findings(tbsDer: Buffer, overrides: Partial<LintContext> = {}): string[
 
 const sanOf = (...names: readonly Buffer[]): Buffer => extension(OID.subjectAltName, true, sequence(...names))
 const dns = (value: string): Buffer => contextPrimitive(2, Buffer.from(value))
+const uri = (value: string): Buffer => contextPrimitive(6, Buffer.from(value))
+const email = (value: string): Buffer => contextPrimitive(1, Buffer.from(value))
 const cn = (value: string): Buffer => buildName([{ type: 'CN', value }])
 
 test('a certificate as we build it has no findings', () => {
   assert.deepEqual(findings(tbs()), [])
+})
+
+test('paths of URIs and addresses before the @ that differ in case are different names', () => {
+  assert.deepEqual(
+    findings(tbs({ extensions: { subjectAltName: sanOf(uri('https://a.test/Shop'), uri('https://a.test/shop')) } })),
+    [],
+  )
+  const mail = tbs({ extensions: { subjectAltName: sanOf(email('Ann@a.test'), email('ann@a.test')) } })
+  assert.ok(!findings(mail).includes('san-duplicates'))
 })
 
 /** For each rule, certificates that break it. Each must be found by that rule; others may speak up too. */
@@ -120,6 +131,7 @@ const broken: Readonly<Record<string, readonly Change[]>> = {
   'san-duplicates': [
     { extensions: { subjectAltName: sanOf(dns('www.corp.test'), dns('www.corp.test')) } },
     { extensions: { subjectAltName: sanOf(dns('www.corp.test'), dns('WWW.corp.test')) } },
+    { extensions: { subjectAltName: sanOf(uri('https://a.test/A'), uri('https://a.test/A')) } },
   ],
   'san-dns-names': [
     'WWW.corp.test',
