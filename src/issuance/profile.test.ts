@@ -51,6 +51,7 @@ test('profiles that cannot work stop the start with the name of the key', () => 
     [{ certificatePolicies: ['1.3.6.1.4.1.99999.1', { oid: '1.3.6.1.4.1.99999.1' }] }, /twice/],
     [{ certificatePolicies: ['3.1.2'] }, /no object identifier/],
     [{ certificatePolicies: ['1.2.03'] }, /no object identifier/],
+    [{ certificatePolicies: [`1.2.${'9'.repeat(200)}`] }, /too long/],
     [{ certificatePolicies: [{ oid: '1.3.6.1.4.1.99999.1', cps: 'ftp://a.test/' }] }, /practice statement/],
     [{ noRevAvail: '11d' }, /profiles\.p\.noRevAvail/],
     [{ noRevAvail: '1d', mustStaple: true }, /profiles\.p\.mustStaple/],
