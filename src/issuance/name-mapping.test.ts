@@ -115,6 +115,24 @@ test('a missing attribute refuses, and what an object has by nature is no attrib
   assert.doesNotMatch(refused.reason, /secret/)
 })
 
+test('a refusal names the attribute and never repeats its value, wherever it is refused', () => {
+  for (const [given, value] of [
+    [{ sans: HOST }, 'se--cret'],
+    [{ sans: { dns: ['{attribute.host:labels}'] } }, '10.0.0.77'],
+    [{ sans: { dns: ['xn--{attribute.host}.test'] } }, 'secret'],
+    [{ sans: { uri: ['spiffe://corp.test/a/..{attribute.host}/'] } }, 'secret'],
+    [{ sans: { email: ['ann@{attribute.host}.test'] } }, 'se--cret'],
+    [{ subject: { serialNumber: '{attribute.host}' } }, 'secret*1'],
+    [{ subject: { C: '{attribute.host}' } }, 'secret'],
+    [{ subject: { CN: '{attribute.host}' } }, `secret${'x'.repeat(64)}`],
+  ] as const) {
+    const refused = fill(given, { host: value })
+    assert.ok(!refused.ok, value)
+    assert.match(refused.reason, /"host"/)
+    assert.doesNotMatch(refused.reason, /secret|se--cret|10\.0\.0\.77/)
+  }
+})
+
 test('templates that cannot be kept are refused with their key', () => {
   for (const sans of [
     { uri: ['spiffe://{attribute.domain}/a'] },

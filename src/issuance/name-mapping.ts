@@ -1,5 +1,9 @@
 import type { ProfileConfig } from '../config/schema.ts'
-import { distinctIdentifiers, type Identifier, parseIdentifier } from '../lib/identifier.ts'
+import { normalizeDnsName } from '../lib/dns-name.ts'
+import { normalizeEmail } from '../lib/email-address.ts'
+import { distinctIdentifiers, type Identifier } from '../lib/identifier.ts'
+import { quote } from '../lib/quote.ts'
+import { normalizeUri } from '../lib/uri.ts'
 import type { ProfileSnapshot, SubjectAttribute } from '../store/records.ts'
 import { buildName } from '../x509/name.ts'
 import { compileTemplate, fillTemplate, type Place, type Template } from './template.ts'
@@ -65,16 +69,16 @@ export function fillProfile(
     if (!filled.ok) return refuse(`subject.${type}`, profile, filled.reason)
     const attribute = { type, value: filled.text }
     const fault = attributeFault(attribute)
-    if (fault !== undefined) return refuse(`subject.${type}`, profile, fault)
+    if (fault !== undefined) return refuse(`subject.${type}`, profile, unfit(template, fault))
     subjectAttributes.push(attribute)
   }
   const added: Identifier[] = []
   for (const { type, template } of mapping.sans) {
     const filled = fillTemplate(template, attributes)
     if (!filled.ok) return refuse(`sans.${type}`, profile, filled.reason)
-    const parsed = parseIdentifier({ type, value: filled.text })
-    if (!parsed.ok) return refuse(`sans.${type}`, profile, parsed.detail)
-    added.push(parsed.identifier)
+    const name = nameOf(type, filled.text)
+    if (typeof name === 'string') return refuse(`sans.${type}`, profile, unfit(template, name))
+    added.push(name)
   }
   return {
     ok: true,
@@ -84,6 +88,34 @@ export function fillProfile(
       ...(added.length > 0 && { addedNames: Object.freeze(distinctIdentifiers(added)) }),
     }),
   }
+}
+
+/** The name in its normal form, or why it is none, in words that do not repeat the text. */
+function nameOf(type: MappedType, text: string): Identifier | string {
+  switch (type) {
+    case 'dns': {
+      const dns = normalizeDnsName(text)
+      return dns.ok ? { type, value: dns.name } : dns.reason
+    }
+    case 'uri': {
+      const uri = normalizeUri(text)
+      return uri.ok ? { type, value: uri.uri } : uri.reason
+    }
+    case 'email': {
+      const email = normalizeEmail(text)
+      return email.ok ? { type, value: email.address } : email.reason
+    }
+    default:
+      return type satisfies never
+  }
+}
+
+/** Says which attributes it comes of, and never what they hold. */
+function unfit({ text, parts }: Template, fault: string): string {
+  const attributes = parts.flatMap((part) => (typeof part === 'string' ? [] : [quote(part.attribute)]))
+  if (attributes.length === 0) return `${quote(text)} does not fit: ${fault}`
+  const subject = attributes.length === 1 ? 'attribute' : 'attributes'
+  return `what comes of the ${subject} ${attributes.join(', ')} does not fit: ${fault}`
 }
 
 function attributeFault(attribute: SubjectAttribute): string | undefined {

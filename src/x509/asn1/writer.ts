@@ -129,7 +129,9 @@ export function utf8String(text: string): Buffer {
 
 /** @throws {RangeError} when a character is not in the alphabet of PrintableString (X.680 §41.4) */
 export function printableString(text: string): Buffer {
-  if (!/^[A-Za-z0-9 '()+,\-./:=?]*$/.test(text)) throw new RangeError(`not a PrintableString: ${JSON.stringify(text)}`)
+  // Without the text, which may be nobody's business who hears of the fault.
+  if (!/^[A-Za-z0-9 '()+,\-./:=?]*$/.test(text))
+    throw new RangeError("not a PrintableString: it holds only letters, digits, spaces and '()+,-./:=?")
   return element(TAG.printableString, Buffer.from(text, 'latin1'))
 }
 
