@@ -1,5 +1,4 @@
 import { readFile, stat } from 'node:fs/promises'
-import { userInfo } from 'node:os'
 import type { ResolvedConfig } from '../config/read.ts'
 import type { OftenOptions } from '../policy/language/often.ts'
 import { readPolicyAside } from '../policy/language/read-aside.ts'
@@ -11,6 +10,7 @@ import {
   parsePolicyFile,
 } from '../policy/language/read-policy.ts'
 import type { RuleSource } from '../policy/language/schema.ts'
+import { userName } from './file-owner.ts'
 
 /** A policy file as it was read, fit to be in force. */
 export interface ReadPolicyFile extends LoadedPolicy {
@@ -63,13 +63,4 @@ async function readBytes({ policy }: Pick<ResolvedConfig, 'policy'>) {
     const reason = (cause as NodeJS.ErrnoException).code ?? String(cause)
     throw new PolicyFileError([`${path} cannot be read (${reason})`])
   }
-}
-
-/** Without libraries that ask directories of users, what `/etc/passwd` says. */
-async function userName(uid: number): Promise<string> {
-  const own = userInfo()
-  if (uid === own.uid) return own.username
-  const passwd = await readFile('/etc/passwd', 'utf8').catch(() => '')
-  const line = passwd.split('\n').find((one) => one.split(':')[2] === String(uid))
-  return line?.split(':', 1)[0] ?? `uid ${uid}`
 }

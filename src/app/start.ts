@@ -36,6 +36,7 @@ import { readPassphrase } from './passphrase.ts'
 import { openPolicyInForce, type PolicyInForce } from './policy-in-force.ts'
 import { publicRoutes } from './public-listener.ts'
 import { readinessChecks } from './readiness.ts'
+import { recordPolicies } from './record-policies.ts'
 import { loadRetiredIssuers } from './retired-issuers.ts'
 import { obtainServerCertificate, serverIdentifiers } from './server-certificate.ts'
 import { StartError } from './start-error.ts'
@@ -129,7 +130,10 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     config.policy.file === undefined
       ? undefined
       : await openPolicyInForce({ ...common, config, profiles: profileTable(config), clockGuard, onLoaded: tellGaps })
-  if (rules === undefined) tellGaps()
+  if (rules === undefined) {
+    tellGaps()
+    await recordPolicies({ ...common, config })
+  }
   const directories = await buildDirectories(config, rules?.policy)
   const names = serverIdentifiers(serverNames(config))
   const limits = createLimits({ ...common, config: config.limits, store: store.limits })

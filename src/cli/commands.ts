@@ -109,7 +109,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'policy versions',
-    summary: 'list the policy files that were in force, or print one',
+    summary: 'list the policies that were in force, or print one',
     load: async () => (await import('./policy-versions.ts')).command,
   },
   {

@@ -8,7 +8,7 @@ const LEAST_PREFIX = 6
 
 export const command: Command = {
   details:
-    'Without a version: every policy file that was in force, the newest first, with author and time. With one, or the\n' +
+    'Without a version: every policy that was in force, files and those of the configuration, the newest first, with author and time. With one, or the\n' +
     'beginning of one: its text, as it was.',
   flags: { json: { help: 'print the list as JSON' } },
   words: ['[version]'],
@@ -18,7 +18,8 @@ export const command: Command = {
       const [word] = context.words
       if (word === undefined) {
         if (context.on('json')) context.out(printableJson(versions))
-        else if (versions.length === 0) context.err('No policy file was in force yet; see `policy.file`.')
+        else if (versions.length === 0)
+          context.err('No policy was in force yet; the first start of the server puts one into force.')
         else
           for (const { version, loadedAt, lastLoadedAt, author, size } of versions)
             context.out(

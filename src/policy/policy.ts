@@ -2,6 +2,7 @@ import type { PolicyConfig } from '../config/schema.ts'
 import { type Cidr, parseCidr } from '../lib/cidr.ts'
 import { quote } from '../lib/quote.ts'
 import type { Decision, Policy, PolicyRequest, RequestedName } from './decision.ts'
+import { effectiveRules } from './effective-rules.ts'
 import { compileNamePattern, type NamePattern } from './name-pattern.ts'
 import { allowedDns } from './rules/allowed-dns.ts'
 import { allowedIp } from './rules/allowed-ip.ts'
@@ -35,6 +36,7 @@ export interface PolicyOptions {
  */
 export function createPolicy({ config, name, profiles }: PolicyOptions): Policy {
   const key = `policies.${name}`
+  const { version } = effectiveRules(name, config)
   const nameRules: readonly NameRule[] = [
     nameType(),
     nameForm(),
@@ -57,10 +59,10 @@ export function createPolicy({ config, name, profiles }: PolicyOptions): Policy 
   return {
     async decide(request) {
       try {
-        return decideBy(request, nameRules, requestRules, key)
+        return { ...decideBy(request, nameRules, requestRules, key), version }
       } catch {
         const detail = 'The policy could not be evaluated; try again later'
-        return { outcome: 'deny', reasons: [{ rule: key, code: 'unavailable', detail }] }
+        return { outcome: 'deny', reasons: [{ rule: key, code: 'unavailable', detail }], version }
       }
     },
   }

@@ -28,7 +28,7 @@ export interface DecisionStore {
   }>
 }
 
-/** A policy file that was in force. */
+/** A policy that was in force: a file of rules, or one of the configuration. */
 export interface PolicyVersion {
   /** Hash of the text, as decisions name it. */
   readonly version: string
@@ -39,7 +39,7 @@ export interface PolicyVersion {
 }
 
 export interface PolicyVersionStore {
-  /** Notes that a file is in force from `loadedAt` on; one that was before keeps its first time and author. */
+  /** Notes that a policy is in force from `loadedAt` on; one that was before keeps its first time and author. */
   record(version: PolicyVersion, audit: AuditEvent): Promise<void>
   find(version: string): Promise<PolicyVersion | undefined>
   /** The newest in force first, at most `limit`, with how long each text is in characters. */

@@ -27,7 +27,10 @@ test('the reference in a refusal leads the operator to who asked, for what, and 
     /refused by +rule policies\.default\.allow\.dns for dns:www\.elsewhere\.example \(name-not-allowed\)/,
   )
   assert.match(out, /^ {2}contact +mailto:ops@corp\.test$/m)
-  assert.match(out, /^ {2}policy +of the configuration$/m)
+  const [, version = ''] = /^ {2}policy +version ([0-9a-f]{64}), by \S+, in force since 20/m.exec(out) ?? []
+  const rules = await runCommand(['policy', 'versions', version], { home: journey.chancery.home })
+  assert.equal(rules.code, 0, rules.err)
+  assert.ok(JSON.parse(rules.out).policies.default.allow.dns.includes('**.test'), 'what was in force can be read')
 })
 
 test('an order, its URL and the serial of its certificate tell one story, from proof to revocation', async () => {

@@ -9,6 +9,7 @@ import { createBackground } from '../../src/app/background.ts'
 import { startChores } from '../../src/app/chores.ts'
 import { buildDirectories, policyChooser } from '../../src/app/directories.ts'
 import { homeAt } from '../../src/app/home.ts'
+import { recordPolicies } from '../../src/app/record-policies.ts'
 import type { ServerCertificate } from '../../src/app/server-certificate.ts'
 import { settingsOf } from '../../src/app/start.ts'
 import type { ResolvedConfig } from '../../src/config/read.ts'
@@ -105,6 +106,7 @@ export async function startServer(process: Process, parts: ServerParts): Promise
         await policyOfRules({ config, store, clock, clockGuard }),
       )
     : await buildDirectories(config)
+  if (!parts.hasRules) await recordPolicies({ config, store, clock, log })
   const common = { store, clock, random, log, metrics }
 
   const limits = createLimits({ ...common, config: config.limits, store: store.limits })
