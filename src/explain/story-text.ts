@@ -1,5 +1,5 @@
 import type { PolicyRequest, Proof, Reason, RequestedName } from '../policy/decision.ts'
-import type { AuditEvent } from '../store/records.ts'
+import { eventLines } from './event-text.ts'
 import type { Story, ToldAuthorization, ToldCertificate, ToldDecision } from './story.ts'
 
 /** The story for a person to read, line by line: the answer first, then how it came about. */
@@ -34,7 +34,7 @@ export function storyText(story: Story): string[] {
     ...story.decisions.map(decisionLines),
     story.authorizations.length === 0 ? [] : ['Proofs', ...story.authorizations.flatMap(authorizationLines)],
     ...story.certificates.map(certificateLines),
-    story.events.length === 0 ? [] : ['Audit trail', ...story.events.map(eventLine)],
+    story.events.length === 0 ? [] : ['Audit trail', ...story.events.flatMap(eventLines)],
   ]
   return sections.filter((lines) => lines.length > 0).flatMap((lines, index) => (index === 0 ? lines : ['', ...lines]))
 }
@@ -139,12 +139,6 @@ function certificateLines(certificate: ToldCertificate): string[] {
     ['key', `SHA-256 ${spkiSha256}`],
     ['validity', `${iso(notBefore)} to ${iso(notAfter)}`],
   ])
-}
-
-function eventLine({ at: when, event, requestId, serial, data }: AuditEvent): string {
-  const about = [requestId, serial].filter((id) => id !== undefined).join(' ')
-  const facts = Object.keys(data).length === 0 ? '' : ` ${JSON.stringify(data)}`
-  return `  ${iso(when)}  ${event}${about === '' ? '' : `  ${about}`}${facts}`
 }
 
 type Field = readonly [label: string, value: string | undefined]

@@ -36,8 +36,9 @@ export function createRevocation(dependencies: {
       const { issuerId, serial, reason } = request
       if (!isRevocationReason(reason))
         throw new RangeError(`${String(reason)} is not a reason for which a certificate is revoked here`)
+      const at = clock.now()
       // Whole seconds, as in the CRL.
-      const now = new Date(Math.floor(clock.now().getTime() / 1000) * 1000)
+      const now = new Date(Math.floor(at.getTime() / 1000) * 1000)
       const result = await store.certificates.revoke(
         { issuerId, serial },
         {
@@ -46,7 +47,8 @@ export function createRevocation(dependencies: {
           // Anybody who may revoke could otherwise have a stranger's key blocked afterwards (KF-D06).
           raiseToKeyCompromise: request.provedKey && reason === KEY_COMPROMISE,
           audit: {
-            at: now,
+            // Or a certificate that is revoked in its first second would be so before it was issued.
+            at,
             event: 'certificate.revoked',
             requestId: request.requestId,
             ...(request.directory === undefined ? {} : { directory: request.directory }),

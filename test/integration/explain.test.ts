@@ -53,8 +53,22 @@ test('an order, its URL and the serial of its certificate tell one story, from p
     assert.match(out, /^Allowed for the bytes of the certificate at 20/m)
     assert.match(out, /allowed by +rule policies\.default\.allow\.dns \*\*\.test for dns:story\.test/)
     assert.match(out, /^ {2}dns:story\.test: valid \(azr_[\w-]{22}\)\n {4}http-01 proved at 20/m)
-    assert.match(out, /validation\.succeeded .*"address":"127\.0\.0\.1"/, 'the address that was asked')
-    assert.match(out, /certificate\.revoked/)
+    const [, trail = ''] = out.split('\nAudit trail\n')
+    assert.match(
+      trail,
+      /^ {4}evidence\.connections\.1 +host story\.test; address 127\.0\.0\.1; port \d+/m,
+      'what was asked',
+    )
+    assert.match(trail, /^ {4}reason +superseded$/m)
+    assert.doesNotMatch(trail, /[{}]/, 'nothing is left as JSON')
+    const told = [...trail.matchAll(/^ {2}20\S+ {2}(\S+)/gm)].map(([, event]) => event)
+    assert.deepEqual(told, [
+      'order.created',
+      'validation.succeeded',
+      'certificate.intended',
+      'certificate.issued',
+      'certificate.revoked',
+    ])
   }
 })
 
