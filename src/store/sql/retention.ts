@@ -46,13 +46,15 @@ const COUNTED_AT_ONCE = 10_000
 const DELETE_NONCES = `
   DELETE FROM nonces WHERE id IN (SELECT id FROM nonces WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`
 
+// Asked once more of the row that is deleted, because its end may have been put off while we waited for it.
 const DELETE_LIMITS = [
   ['rate_limits', 'expires_at'],
   ['issued_name_sets', 'renewable_until'],
   ['name_failures', 'expires_at'],
 ].map(
   ([table, end]) => `
-  DELETE FROM ${table} WHERE key IN (SELECT key FROM ${table} WHERE ${end} <= ? ORDER BY ${end} LIMIT ?)`,
+  DELETE FROM ${table} WHERE ${end} <= ?
+    AND key IN (SELECT key FROM ${table} WHERE ${end} <= ? ORDER BY ${end} LIMIT ?)`,
 )
 
 const DELETE_REPLACEMENTS = `
@@ -132,9 +134,10 @@ const [DELETE_EVENTS = '', DELETE_DECISIONS = ''] = ['audit_events', 'decisions'
   )`,
 )
 
-// No decision that is kept was made by a policy whose place another took before that.
+// No decision that is kept was made by a policy whose place another took before that. Asked once more of the row that is
+// deleted, because the policy may have been loaded again while we waited for it.
 const DELETE_VERSIONS = `
-  DELETE FROM policy_versions WHERE version IN (
+  DELETE FROM policy_versions WHERE last_loaded_at < ? AND version IN (
     SELECT version FROM policy_versions AS older WHERE EXISTS (
       SELECT 1 FROM policy_versions AS newer
       WHERE newer.last_loaded_at > older.last_loaded_at AND newer.last_loaded_at <= ?
@@ -196,7 +199,7 @@ async function sweep(sql: Sql, policy: RetentionPolicy, { now, batch }: { now: D
   }
 
   await remove(DELETE_NONCES, now.getTime())
-  for (const statement of DELETE_LIMITS) await remove(statement, now.getTime())
+  for (const statement of DELETE_LIMITS) await remove(statement, now.getTime(), now.getTime())
   left -= await removeWhole(sql, { find: ENDED_ORDERS, remove: DELETE_ORDER, before: endedOrders, left, batch })
   left -= await removeWhole(sql, {
     find: ENDED_AUTHORIZATIONS,
@@ -218,7 +221,8 @@ async function sweep(sql: Sql, policy: RetentionPolicy, { now, batch }: { now: D
     [DELETE_DECISIONS, policy.decisionsSeconds],
   ] as const)
     if (left > 0) left -= (await sql.run(statement, left, before(seconds))).changes
-  await remove(DELETE_VERSIONS, before(policy.decisionsSeconds))
+  const replaced = before(policy.decisionsSeconds)
+  await remove(DELETE_VERSIONS, replaced, replaced)
   return batch - left
 }
 
