@@ -31,13 +31,14 @@ const IS_TABLE_THERE = `
 const CREATE_LOCK_TABLE = `
   CREATE TABLE IF NOT EXISTS schema_lock (id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1), changed_at BIGINT NOT NULL)`
 
-const MAKE_LOCK = 'INSERT INTO schema_lock (id, changed_at) VALUES (1, 0) ON CONFLICT (id) DO NOTHING'
-
 const MAKE_ATTEMPTS = 10
 
 const SHORT_LOCKS = "SELECT set_config('lock_timeout', '5000', true) AS set"
 
-const LOCK = 'UPDATE schema_lock SET changed_at = ? WHERE id = 1'
+// Makes the row as well: a process may have ended right after it made the table, and then nothing would be locked.
+const LOCK = `
+  INSERT INTO schema_lock (id, changed_at) VALUES (1, ?)
+  ON CONFLICT (id) DO UPDATE SET changed_at = excluded.changed_at`
 
 /**
  * Brings the schema up to date: each step in one transaction, one process at a time, however many start together. A
@@ -67,7 +68,7 @@ export async function migrate(
 async function prepareTables(database: Transactions): Promise<void> {
   if ((await database.get(IS_TABLE_THERE)) !== undefined) return
   // In one transaction each, and repeated when another process was faster: IF NOT EXISTS does not see what is uncommitted.
-  for (const statement of [CREATE_MIGRATIONS_TABLE, CREATE_INSTANCES_TABLE, CREATE_LOCK_TABLE, MAKE_LOCK])
+  for (const statement of [CREATE_MIGRATIONS_TABLE, CREATE_INSTANCES_TABLE, CREATE_LOCK_TABLE])
     await makeOnce(database, statement)
 }
 
