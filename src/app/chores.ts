@@ -48,11 +48,11 @@ export function startChores(deps: ChoreDeps): void {
     const finished = await enrollment.resume({ noOthers: deps.noOthers })
     if (finished > 0) log.info('enrollment.resumed', { finished })
   })
-  // Work goes on while the database is away; only one that was changed under us ends it (KF-E16).
+  // Work goes on while the database is away; only one that was changed, moved or restored under us ends it (KF-E16, KF-E08).
   background.every('instance', INSTANCE_BEAT, async () => {
     const problem = await store.instances.beat()
     if (problem === undefined) return
-    log.error('schema.changed', { problem })
+    log.error('store.changed', { problem })
     deps.fail(new StartError(problem))
   })
   // Before the next process can be started, so that it knows how late it was.

@@ -55,9 +55,10 @@ export interface Instance {
 
 export interface InstanceStore {
   /**
-   * Says that this process is alive, and looks whether it can still work with the schema.
+   * Says that this process is alive, and looks whether it may still work with the database.
    *
-   * @returns why it cannot and must stop, a newer program having changed the schema; undefined when all is well
+   * @returns why it may not and must stop: a newer program changed the schema, or the database was moved away or restored
+   *   while this process was taken for dead; undefined when all is well
    */
   beat(): Promise<string | undefined>
   /** Those heard of lately, this one included; empty on an engine that has one server only. */

@@ -1,7 +1,10 @@
 import { hostname } from 'node:os'
 import type { Clock } from '../../lib/clock.ts'
+import type { Lineage } from '../history.ts'
 import { LIST_APPLIED, tooNew } from '../migrations/migration.ts'
+import { explainMark, readMark } from '../move-marks.ts'
 import type { Reads } from '../sql/database.ts'
+import { readLineages } from '../sql/history.ts'
 import type { Instance, InstanceStore } from '../store.ts'
 import type { Transactions } from './transactions.ts'
 
@@ -50,7 +53,7 @@ export async function liveInstances(sql: Reads, now: Date): Promise<Instance[]> 
 /**
  * The servers that work on one database, each a row that it keeps fresh. Heartbeat and look at the schema are one
  * serializable transaction, as are a schema step and its look at the instances: either the step sees the instance, or
- * the instance sees the step.
+ * the instance sees the step. The same with what ends a life of the database: a move, or a restore.
  */
 export function createInstanceStore(
   database: Transactions,
@@ -59,21 +62,35 @@ export function createInstanceStore(
   const { id, clock, knownSchema } = options
   const startedAt = clock.now()
   const name = `${hostname()}:${process.pid}`
+  /** The life that this server serves; unknown until the first start of a new database has begun one. */
+  let life: string | undefined
   return {
-    beat: () =>
-      database.write(async (sql) => {
+    beat: async () => {
+      const seen = await database.write(async (sql) => {
         const applied = await sql.all<{ number: number; readable_from: number | null }>(LIST_APPLIED)
         const steps = applied.map(({ number, readable_from }) => ({ number, readableFrom: readable_from }))
-        const problem = tooNew(knownSchema, steps)
-        if (problem !== undefined) return problem
+        const newest = (await readLineages(sql)).at(-1)
+        const problem = tooNew(knownSchema, steps) ?? ended(life, newest)
+        if (problem !== undefined) return { problem }
         const now = clock.now().getTime()
         await sql.run(BEAT, id, name, knownSchema, startedAt.getTime(), now)
         await sql.run(FORGET_DEAD, now - DEAD_AFTER_MS)
-        return undefined
-      }, 'SERIALIZABLE'),
+        return { life: newest?.lineage }
+      }, 'SERIALIZABLE')
+      life ??= seen.life
+      return seen.problem
+    },
     list: () => liveInstances(database, clock.now()),
     leave: async () => {
       await database.write((sql) => sql.run(LEAVE, id))
     },
   }
+}
+
+/** Why a life of the database is over, of which a server that was taken for dead could not be told. */
+function ended(life: string | undefined, newest: Lineage | undefined): string | undefined {
+  if (life === undefined || newest?.lineage === life) return undefined
+  const mark = readMark(newest)
+  if (mark !== undefined) return explainMark(mark)
+  return 'the database was restored while this server was cut off from it, and goes on without it. Start it again'
 }
