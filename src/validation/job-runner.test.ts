@@ -727,6 +727,39 @@ test('KF-F23 a job for which there is no place here is free for others at once, 
   await until(async () => (await stateOf(ninth)).authorization === 'valid')
 })
 
+test('KF-F04 more hopeless jobs than there is a line for are not leased and given back without a pause', async () => {
+  const jobs = opened.store.validationJobs
+  let leases = 0
+  const counting = {
+    validationJobs: {
+      ...jobs,
+      lease: (...args: Parameters<typeof jobs.lease>) => {
+        leases++
+        return jobs.lease(...args)
+      },
+    },
+  }
+  const prover = new ScriptedProver((attempt, _job, signal) =>
+    attempt <= 3
+      ? Promise.reject(new ValidationFailure('connection', 'nobody answered'))
+      : new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+  )
+  const runner = aRunner({ prover, store: counting, settings: { concurrency: 4, attempts: 1 } })
+  const first = await place('n0.test')
+  await answer(first, runner)
+  // The author of three failures is doubtful: two attempts run, 32 wait in line, and the rest stays in the table.
+  for (let i = 1; i < 48; i++) {
+    await answer(await place(`n${i}.test`, 'http-01', first.account), runner)
+    await until(() => prover.attempts >= Math.min(i + 1, 5))
+  }
+  await until(() => log.of('validation.left_in_table').length === 11)
+  runner.start()
+  for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setTimeout(resolve, 1))
+  assert.equal(leases, 1, 'no time has passed since the first look')
+  await clock.advance(2_000)
+  await until(() => leases > 1)
+})
+
 test('KF-F23 the backlog at which no new order is taken is that of the table, whoever holds the jobs', async () => {
   const prover = fails()
   const runner = aRunner({ prover, maxBacklog: 2, settings: { attempts: 3 } })

@@ -153,7 +153,7 @@ class JobRunner implements ValidationRunner {
       this.#wake = new AbortController()
       const startedMs = clock.monotonicMs()
       for (const due of this.#dueMs) if (due <= startedMs) this.#dueMs.delete(due)
-      let isFull = false
+      let isMore = false
       try {
         const limit = Math.min(this.#schedule.room, POLL_BATCH)
         if (limit > 0) {
@@ -162,8 +162,10 @@ class JobRunner implements ValidationRunner {
           const leaseUntil = new Date(now.getTime() + this.leaseSeconds * 1000)
           const jobs = await store.validationJobs.lease({ now, owner: this.owner, leaseUntil, limit })
           for (const job of jobs) if (!this.#hold(job, leasedAtMs)) this.#leave(job.challenge.id)
-          isFull = jobs.length === limit
+          const isFull = jobs.length === limit
           this.#leftInTable = isFull || this.#unplaced.length > 0
+          // What found no place would come again at once, and find none again.
+          isMore = isFull && this.#unplaced.length === 0
         }
         // Also without new jobs: attempts that became slow meanwhile give up their places.
         this.#pump()
@@ -173,7 +175,7 @@ class JobRunner implements ValidationRunner {
       } catch (error) {
         log.error('validation.poll_failed', { error })
       }
-      if (isFull && this.#schedule.room > 0 && this.#unplaced.length === 0) continue
+      if (isMore && this.#schedule.room > 0) continue
       let nextMs = startedMs + (this.#deps.pollMs ?? POLL_MS)
       for (const due of this.#dueMs) nextMs = Math.min(nextMs, due)
       await clock.sleep(Math.max(1, nextMs - clock.monotonicMs()), this.#wake.signal)
