@@ -236,6 +236,39 @@ test('an alias that leads into another zone is asked of the resolvers of that zo
   )
 })
 
+test('what resolvers say of a name in the zone of others is not used, be it a record or that there is none', async () => {
+  const inner = await another()
+  inner.set('proof.corp.test', 'TXT', 'inner view')
+  const alias = { name: '_acme-challenge.x.test', type: 'CNAME', data: 'proof.corp.test' } as const
+  const resolver = aResolver([dns.resolver], { zones: { 'corp.test': [inner.resolver] } })
+  const answers = [
+    { rcode: 'NXDOMAIN', answers: [alias] },
+    { answers: [alias, { name: 'proof.corp.test', type: 'TXT', data: ['outer view'] }] },
+  ] as const
+  for (const answer of answers) {
+    dns.script(alias.name, () => ({ ...answer, answers: [...answer.answers] }))
+    const found = await resolver.lookup(alias.name, 'TXT', aProbe())
+    assert.deepEqual(
+      found.records.map((record) => record.text.toString()),
+      ['inner view'],
+    )
+  }
+})
+
+test('an alias to a name of this machine is this machine, whatever address comes with it', async () => {
+  dns.script('x.test', () => ({
+    answers: [
+      { name: 'x.test', type: 'CNAME', data: 'a.localhost' },
+      { name: 'a.localhost', type: 'A', data: '10.1.2.3' },
+    ],
+  }))
+  const found = await aResolver([dns.resolver]).lookup('x.test', 'A', aProbe())
+  assert.deepEqual(
+    found.records.map((record) => record.address.toString('hex')),
+    ['7f000001'],
+  )
+})
+
 test('without a resolver every lookup fails and says which setting is empty', async () => {
   const table = createServerTable({ resolvers: [], zones: {}, systemServers: () => ['fe80::1%eth0'] })
   assert.deepEqual(table.find('x.test'), { servers: [] })

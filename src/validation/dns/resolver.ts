@@ -100,7 +100,8 @@ async function follow<T extends QueryType>(
     const message = await askServers(deps, current, type, trace, signal)
     trace.authenticated &&= message.authenticated
     const asked = current
-    for (let target = aliasOf(message, current); target !== undefined; target = aliasOf(message, current)) {
+    let isOthers = false
+    for (let target = aliasOf(message, current); target !== undefined; ) {
       current = foldName(target)
       trace.aliases.push(current)
       if (seen.has(current)) throw new DnsError('alias', `the aliases (CNAME) of ${name} go round in a circle`)
@@ -108,7 +109,10 @@ async function follow<T extends QueryType>(
         throw new DnsError('alias', `${name} is reached only by more than ${MAX_ALIASES} aliases (CNAME)`)
       }
       seen.add(current)
+      isOthers = isOfOthers(deps.servers, current, asked)
+      target = isOthers ? undefined : aliasOf(message, current)
     }
+    if (isOthers) continue
     const records = message.answers.filter(
       (record): record is RecordOf<T> => record.type === type && sameName(record.name, current),
     )
@@ -116,6 +120,12 @@ async function follow<T extends QueryType>(
     if (records.length > 0) return { outcome: 'found', records }
     if (current === asked) return { outcome: 'no-data', records: [] }
   }
+}
+
+/** Who was asked for one name has nothing to say of an alias that is this machine, or in a zone with resolvers of its own. */
+function isOfOthers(servers: ServerTable, alias: string, asked: string): boolean {
+  const { zone } = servers.find(alias)
+  return isLocalhost(alias) || (zone !== undefined && zone !== servers.find(asked).zone)
 }
 
 /** The target of the one CNAME at a name; two different ones leave nothing to follow (RFC 2181 §10.1). */
