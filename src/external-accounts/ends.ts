@@ -26,6 +26,11 @@ export function renderEnd(end: Date): string {
   return end.getTime() >= FOREVER_MS ? 'never' : end.toISOString()
 }
 
+/** The earlier of two ends; without `one` there is no end but the other. */
+export function earliest(one: Date | undefined, other: Date): Date {
+  return one !== undefined && one < other ? one : other
+}
+
 /**
  * The two ends of a new key. One that was asked for ends the accounts too, unless they are to be kept; by default
  * there is a week to register, and the accounts go on.

@@ -3,7 +3,7 @@ import { parseCsv, renderCsv } from '../lib/csv.ts'
 import { directoriesOf } from '../store/eab-key.ts'
 import type { EabKeyRecord } from '../store/records.ts'
 import { type KeyDefinition, MEMBERS, type RawEntry, readDefinition } from './definition.ts'
-import { renderEnd } from './ends.ts'
+import { earliest, renderEnd } from './ends.ts'
 
 export type FileFormat = 'csv' | 'json'
 
@@ -79,7 +79,8 @@ function entryOf(key: EabKeyRecord, macKey: Buffer | undefined) {
     groups: key.groups ?? [],
     ...(key.scope && { scope: key.scope }),
     uses: String(key.maxUses ?? 1),
-    expires: renderEnd(key.accountsEndAt ?? key.expiresAt),
+    // There is one end for both in a file; the later would let a key make accounts again that was told to make no more.
+    expires: renderEnd(earliest(key.accountsEndAt, key.expiresAt)),
     keepAccounts: key.accountsEndAt === undefined,
     attributes: key.attributes ?? {},
     ...(macKey && { macKey: encodeBase64url(macKey) }),

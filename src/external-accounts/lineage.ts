@@ -2,6 +2,7 @@ import type { EabKeyId } from '../lib/ids.ts'
 import { FOREVER_MS } from '../store/eab-key.ts'
 import type { AuditEvent, EabKeyRecord } from '../store/records.ts'
 import type { EabKeyStore, LineageEdit } from '../store/store.ts'
+import { earliest } from './ends.ts'
 
 /**
  * What an operator does to external account keys. A key and those that came of it by rotation are one lineage: they have
@@ -122,7 +123,7 @@ function withFacts(key: EabKeyRecord, update: KeyUpdate): EabKeyRecord {
 
 /**
  * Puts a successor beside the key: the old one still makes accounts until `overlapUntil`, and its accounts go on for as
- * long as those of the successor.
+ * long as those of the successor; so do those of the keys before it, unless they were given an earlier end.
  */
 export function rotating(
   { id, now }: Asked,
@@ -155,9 +156,12 @@ export function rotating(
     }
     const before = lineage.map((key) => {
       if (key.revokedAt !== undefined) return key
-      const { accountsEndAt: _____, ...rest } = key
+      const { accountsEndAt: own, ...rest } = key
       const expiresAt = earliest(key.expiresAt, fresh.overlapUntil)
-      return { ...rest, expiresAt, ...(accountsEndAt && { accountsEndAt }) }
+      // Whose accounts were given an earlier end than those of the newest keeps it: a rotation brings nobody back.
+      const isEarlier = own !== undefined && (old.accountsEndAt === undefined || own < old.accountsEndAt)
+      const end = isEarlier ? earliest(accountsEndAt, own) : accountsEndAt
+      return { ...rest, expiresAt, ...(end && { accountsEndAt: end }) }
     })
     return {
       put: [successor, ...before],
@@ -177,10 +181,6 @@ export function createdEvent(key: EabKeyRecord): AuditEvent {
 /** The key and those before it. */
 function upTo(lineage: readonly EabKeyRecord[], id: EabKeyId): readonly EabKeyRecord[] {
   return lineage.slice(0, 1 + lineage.findIndex((key) => key.id === id))
-}
-
-function earliest(one: Date | undefined, other: Date): Date {
-  return one !== undefined && one < other ? one : other
 }
 
 function sameInstant(one: Date | undefined, other: Date | undefined): boolean {

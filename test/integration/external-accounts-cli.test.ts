@@ -109,6 +109,19 @@ test('a rotated key and its successor both register until the overlap ends, and 
   assert.equal(await place(client), 403, 'the end of the newest is the end of all')
 })
 
+test('a rotation brings nobody back: accounts of an older key that was expired stay stopped', async () => {
+  const first = handedOut(await ok('eab', 'create'))
+  const { client: early } = await register(first)
+  const second = handedOut(await ok('eab', 'rotate', first.id))
+  const { client: late } = await register(second)
+  await ok('eab', 'expire', first.id)
+  assert.deepEqual([await place(early), await place(late)], [403, 201])
+  await ok('eab', 'rotate', second.id, '--expires', '30d')
+  assert.deepEqual([await place(early), await place(late)], [403, 201])
+  assert.equal((await shown(second.id)).accounts, 'go on')
+  assert.notEqual((await shown(second.id)).accountsEndAt, null, 'those of the newest end with its successor')
+})
+
 test('a thousand hosts are imported at once; the secrets are in a file of their own, and work', async () => {
   const rows = Array.from(
     { length: 1000 },
@@ -195,6 +208,16 @@ test('what is exported with its secrets is what another server imports; without 
   } finally {
     await other.close()
   }
+})
+
+test('a key that makes no more accounts is not exported as one that does', async () => {
+  const made = handedOut(await ok('eab', 'create', '--group', 'ended', '--expires', '365d'))
+  await ok('eab', 'expire', made.id, '--keep-accounts', '--at', '2d')
+  const { expiresAt, accountsEndAt } = await shown(made.id)
+  assert.ok(expiresAt < accountsEndAt)
+  const [, row = ''] = (await ok('eab', 'export', '--group', 'ended')).out.split('\r\n')
+  assert.ok(row.includes(`,${expiresAt},`), row)
+  assert.equal(row.includes(accountsEndAt), false)
 })
 
 test('what cannot be noted is refused before anything is made', async () => {
