@@ -194,6 +194,16 @@ test('KF-F03 an order that is refused for what it asks costs nothing', async () 
   assert.equal((await client.newOrder(['a.test', 'b.test'])).status, 201)
 })
 
+test('KF-F03 an authorization in advance that nothing can prove costs nothing', async () => {
+  const server = await serve({ newNamesPerAccount: '1/1d' }, { directory: { challenges: ['dns-01'] } })
+  const client = await registered(server)
+  const refused = await client.post(urls.newAuthz, { identifier: { type: 'ip', value: '10.0.0.1' } })
+  assert.equal(refused.json.type, 'urn:ietf:params:acme:error:rejectedIdentifier', refused.text)
+  assert.match(refused.json.detail, /None of the challenges/)
+  const good = await client.post(urls.newAuthz, { identifier: toIdentifier('a.test') })
+  assert.equal(good.status, 201, good.text)
+})
+
 test('KF-F06 names under an external account key, and in a directory, whatever the account', async () => {
   const server = await serve(
     { newNamesPerExternalKey: '60/1h burst 2', newNamesPerDirectory: '60/1h burst 3' },

@@ -58,7 +58,7 @@ async function create(
     ...(binding && { externalAccountBinding: binding.echo, eabKeyId: binding.eabKeyId }),
     createdAt: now,
   }
-  const result = await services.store.accounts.create(account, {
+  const creation = {
     now,
     ...(binding && { eab: binding.eabKeyId }),
     audit: {
@@ -74,6 +74,10 @@ async function create(
         ...(wanted.hasAgreed && { termsOfService: request.directory.config.termsOfService }),
       },
     },
+  }
+  const result = await services.store.accounts.create(account, creation).catch((error: unknown) => {
+    limits.giveBack(taken)
+    throw error
   })
   switch (result.outcome) {
     case 'created':

@@ -1,7 +1,9 @@
-import { isWildcard } from '../../lib/identifier.ts'
+import { type Identifier, isWildcard } from '../../lib/identifier.ts'
+import type { Grant } from '../../policy/decision.ts'
+import type { AccountRecord, AuthorizationRecord } from '../../store/records.ts'
 import { decideOnNames } from '../decide-on-names.ts'
 import { endedMeanwhile } from '../ended-account.ts'
-import type { Endpoint } from '../endpoint.ts'
+import type { AcmeServices, AuthenticatedRequest, Endpoint } from '../endpoint.ts'
 import { accountOf } from '../find-owned.ts'
 import { identifierError, readIdentifier } from '../identifiers.ts'
 import { planAuthorizations } from '../plan-authorizations.ts'
@@ -35,38 +37,61 @@ export const newAuthz: Endpoint = async (request, services) => {
   const asked = { directory: directory.name, account, identifiers: [identifier], isOrder: false }
   const taken = admitted(await limits.order(asked), limits)
   const now = services.clock.now()
-  const plan = await planAuthorizations(
-    [identifier],
-    { directory, profile, account, now, methods: grant?.methods },
+  const { found, isNew } = await authorize(
+    identifier,
+    { request, account, now, methods: grant?.methods },
     services,
-  )
-  const [created] = plan.created
-  const [found] = plan.authorizations
-  if (found === undefined) throw new Error('The plan holds no authorization for the identifier')
+  ).catch((error: unknown) => {
+    limits.giveBack(taken)
+    throw error
+  })
   // What was authorized already costs nothing.
-  if (created === undefined) limits.giveBack(taken)
-  else {
-    const outcome = await services.store.authorizations.create(created, {
-      at: now,
-      event: 'authorization.created',
-      requestId: request.requestId,
-      directory: directory.name,
-      accountId: account.id,
-      data: {
-        authorizationId: created.id,
-        identifier: `${identifier.type}:${identifier.value}`,
-        ...(created.proof?.grantId && { nameGrants: [created.proof.grantId] }),
-      },
-    })
-    if (outcome === 'account-ended') throw await endedMeanwhile(account, services)
-    if (outcome === 'grant-ended') throw grantEnded()
-  }
-  request.log.info('authorization.created', { authorizationId: found.id, reused: created === undefined })
+  if (!isNew) limits.giveBack(taken)
+  request.log.info('authorization.created', { authorizationId: found.id, reused: !isNew })
   return {
     ...authorizationResponse(found, { request, services, now }),
     status: 201,
     location: directory.urls.authorization(found.id),
   }
+}
+
+/** The authorization to answer with, and whether it was made just now. */
+async function authorize(
+  identifier: Identifier,
+  asked: {
+    readonly request: AuthenticatedRequest
+    readonly account: AccountRecord
+    readonly now: Date
+    readonly methods: Grant['methods'] | undefined
+  },
+  services: AcmeServices,
+): Promise<{ found: AuthorizationRecord; isNew: boolean }> {
+  const { request, account, now, methods } = asked
+  const { directory } = request
+  const plan = await planAuthorizations(
+    [identifier],
+    { directory, profile: directory.profile, account, now, methods },
+    services,
+  )
+  const [created] = plan.created
+  const [found] = plan.authorizations
+  if (found === undefined) throw new Error('The plan holds no authorization for the identifier')
+  if (created === undefined) return { found, isNew: false }
+  const outcome = await services.store.authorizations.create(created, {
+    at: now,
+    event: 'authorization.created',
+    requestId: request.requestId,
+    directory: directory.name,
+    accountId: account.id,
+    data: {
+      authorizationId: created.id,
+      identifier: `${identifier.type}:${identifier.value}`,
+      ...(created.proof?.grantId && { nameGrants: [created.proof.grantId] }),
+    },
+  })
+  if (outcome === 'account-ended') throw await endedMeanwhile(account, services)
+  if (outcome === 'grant-ended') throw grantEnded()
+  return { found, isNew: true }
 }
 
 function grantEnded(): AcmeError {
