@@ -28,7 +28,7 @@ export interface AnswerContext {
 
 export function renderResponse(response: AcmeResponse, context: AnswerContext): WireAnswer {
   const headers =
-    response.maxAgeSeconds === undefined ? commonHeaders(context) : cacheableHeaders(response.maxAgeSeconds)
+    response.maxAgeSeconds === undefined ? commonHeaders(context) : cacheableHeaders(response.maxAgeSeconds, context)
   if (response.location !== undefined) headers.push('Location', response.location)
   addLinks(headers, response.links)
   addRetryAfter(headers, response.retryAfterSeconds)
@@ -115,14 +115,16 @@ export const CORS_HEADERS = [
 ] as const
 
 function commonHeaders({ nonce, index }: AnswerContext): string[] {
-  const headers: string[] = [...CORS_HEADERS, 'Cache-Control', 'no-store', 'Replay-Nonce', nonce]
-  if (index !== undefined) headers.push('Link', `<${index}>;rel="index"`)
-  return headers
+  return [...CORS_HEADERS, 'Cache-Control', 'no-store', 'Replay-Nonce', nonce, ...indexLink(index)]
 }
 
 /** A nonce is for one client, so an answer that a cache may hand to many has none (KF-F22). */
-function cacheableHeaders(maxAgeSeconds: number): string[] {
-  return [...CORS_HEADERS, 'Cache-Control', `public, max-age=${maxAgeSeconds}`]
+function cacheableHeaders(maxAgeSeconds: number, { index }: AnswerContext): string[] {
+  return [...CORS_HEADERS, 'Cache-Control', `public, max-age=${maxAgeSeconds}`, ...indexLink(index)]
+}
+
+function indexLink(index: string | undefined): string[] {
+  return index === undefined ? [] : ['Link', `<${index}>;rel="index"`]
 }
 
 /** One line for each relation (CQ-T12). */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { renderCertificateId } from '../../src/acme/renewal/certificate-id.ts'
 import { idIn } from '../support/acme-world.ts'
 import type { EdgeServer } from '../support/edge-server.ts'
 import { openEdgeServer } from '../support/edge-server.ts'
@@ -51,6 +52,33 @@ test('CQ-C07 CQ-T04 where it is allowed, GET gives the same bytes and media type
       const refused = await server.client().get(absent)
       assert.equal(refused.status, 404, absent)
       assert.equal(refused.headers['content-type'], 'application/problem+json')
+    }
+  } finally {
+    await server.close()
+  }
+})
+
+test('CQ-N03 KF-F22 renewal information by GET may be kept by caches and has no nonce; by POST-as-GET it has one, and is for nobody else', async () => {
+  const server = await openEdgeServer()
+  try {
+    const { url } = await issue(server)
+    const [record] = await server.store.certificates.findBySerial(new URL(url).pathname.split('/').at(-1) ?? '')
+    const client = server.client()
+    await client.newAccount()
+    const directory = await client.get(server.client().directoryUrl)
+    const at = `${directory.json.renewalInfo}/${renderCertificateId(record!)}`
+    const read = await client.get(at)
+    assert.equal(read.status, 200, read.text)
+    assert.equal(read.headers['replay-nonce'], undefined)
+    assert.equal(read.headers['cache-control'], 'public, max-age=60')
+    const signed = await client.postAsGet(at)
+    assert.equal(signed.status, 200, signed.text)
+    assert.deepEqual(signed.json, read.json)
+    assert.ok(signed.headers['replay-nonce'], 'RFC 8555 §6.5: on every successful answer to a POST')
+    assert.equal(signed.headers['cache-control'], 'no-store')
+    for (const { headers } of [read, signed]) {
+      assert.match(String(headers.link), /\/acme\/default\/directory>;rel="index"/)
+      assert.ok(Number(headers['retry-after']) >= 60)
     }
   } finally {
     await server.close()

@@ -19,10 +19,14 @@ const MAX_AGE_SECONDS = 60
 export const readRenewalInfo: PlainRead = async ({ directory, services, params }) =>
   answer(params['id'] ?? '', { directory, services })
 
-/** The same by POST-as-GET, which RFC 8555 §6.3 lets clients use for every resource. */
+/** The same by POST-as-GET, which RFC 8555 §6.3 lets clients use for every resource; for this client, so not for caches. */
 export const renewalInfo: Endpoint = async (request, services) => {
   requireEmptyPayload(request.payload, 'Renewal information')
-  return answer(request.params['id'] ?? '', { directory: request.directory, services })
+  const { maxAgeSeconds: _, ...own } = await answer(request.params['id'] ?? '', {
+    directory: request.directory,
+    services,
+  })
+  return own
 }
 
 async function answer(
