@@ -23,6 +23,7 @@ import { findMissingIssuers } from './missing-issuers.ts'
 import { databaseName, openStore } from './open-store.ts'
 import { readPassphrase } from './passphrase.ts'
 import { readPolicyFile, readPolicyRules } from './policy-file.ts'
+import { profileGaps } from './profile-gaps.ts'
 import { namesInFolder } from './retired-issuers.ts'
 import { loadStorageKey } from './storage-key.ts'
 
@@ -195,6 +196,7 @@ async function lookAtIssuers({ home, config, clock }: CheckDeps): Promise<Omit<F
         ),
       )
   }
+  found.push(...profileGaps(config, issuers).map(({ isFatal, gap }) => (isFatal ? bad(gap) : warning(gap))))
   for (const [name, profile] of Object.entries(config.profiles)) {
     const issuer = issuers.get(profile.issuer)
     const longest = profile.maxLifetime ?? profile.lifetime

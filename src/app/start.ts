@@ -34,6 +34,7 @@ import { serverNames } from './name-scope.ts'
 import { databaseName, openStore } from './open-store.ts'
 import { readPassphrase } from './passphrase.ts'
 import { openPolicyInForce, type PolicyInForce } from './policy-in-force.ts'
+import { profileGaps } from './profile-gaps.ts'
 import { publicRoutes } from './public-listener.ts'
 import { readinessChecks } from './readiness.ts'
 import { recordPolicies } from './record-policies.ts'
@@ -126,6 +127,8 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
       for (const gap of constraintGaps(config, one, rules))
         log.warn('issuer.name_constraints', { issuer: one.name, gap })
   }
+  for (const { isFatal, profile, gap } of profileGaps(config, issuers))
+    log[isFatal ? 'error' : 'warn']('profile.unusable', { profile, gap })
   const rules =
     config.policy.file === undefined
       ? undefined

@@ -4,7 +4,7 @@ import { describeOid, OID } from '../x509/oids.ts'
 import type { Issuer } from './issuer.ts'
 
 /** Key purposes that a CA above does not pass on, as sentences (KF-C19). */
-export function checkKeyPurposes(leaf: ParsedTbsCertificate, issuer: Issuer): string[] {
+export function checkKeyPurposes(leaf: Pick<ParsedTbsCertificate, 'extendedKeyUsage'>, issuer: Issuer): string[] {
   return issuer.chain.flatMap(({ extendedKeyUsage }) => {
     if (extendedKeyUsage === undefined || extendedKeyUsage.includes(OID.anyExtendedKeyUsage)) return []
     return (leaf.extendedKeyUsage ?? [])

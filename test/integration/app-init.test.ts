@@ -251,3 +251,27 @@ test('a warning is logged when policy allows what the issuing CA was not made fo
   assert.doesNotMatch(gaps[0] ?? '', /internal/)
   await server.stop()
 })
+
+test('a profile that its issuing CA cannot serve, or that demands what nobody staples, is told at the start and by check', async () => {
+  const home = newHome()
+  await succeed(home, 'init')
+  const set = [
+    'profiles={"server":{},"build":{"type":"code-signing"},"staple":{"mustStaple":true}}',
+    'directories.default.profiles=["build","staple"]',
+  ]
+  const server = await startTestChancery({ home, set })
+  await server.stop()
+  const told = server.log.lines.filter(({ event }) => event === 'profile.unusable')
+  assert.deepEqual(
+    told.map(({ level, fields }) => [fields['profile'], level]),
+    [
+      ['build', 'error'],
+      ['staple', 'warn'],
+    ],
+  )
+  const { out, code } = await cli(home, 'check', ...set.flatMap((one) => ['--set', one]))
+  assert.match(out, /^ERROR +issuers .*profiles\.build: .*not for codeSigning.*chancery init --issuer/m)
+  assert.match(out, /^WARN +issuers .*profiles\.staple\.mustStaple: .*take mustStaple out/m)
+  assert.doesNotMatch(out, /profiles\.server/)
+  assert.equal(code, 1)
+})
