@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeTestAuthority } from '../../test/support/test-authority.ts'
-import { sampleCa, sampleLeaf } from '../../test/support/x509-samples.ts'
+import { sampleCa, sampleLeaf, signSample } from '../../test/support/x509-samples.ts'
 import { encodePem } from '../lib/pem.ts'
 import { generateKey } from '../signer/software.ts'
 import { parseCertificate } from '../x509/certificate.ts'
 import { extension } from '../x509/extension.ts'
+import { basicConstraints, keyUsage, subjectKeyIdentifier } from '../x509/extensions.ts'
+import { buildTbsCertificate } from '../x509/tbs-certificate.ts'
 import { checkIssuer } from './check-issuer.ts'
 import { chainToServe, type Issuer, loadIssuer } from './issuer.ts'
 
@@ -77,6 +79,18 @@ test('KF-C20 a chain whose certificates did not sign each other is refused', asy
   assert.match(await problems({ chain }), /is not signed by the certificate that follows it/)
 })
 
+test('KF-C14 a chain that is signed in a way that is never believed is told so, and what to have instead', async () => {
+  const names = { '1.2.840.113549.1.1.5': 'sha1WithRSAEncryption', '1.2.840.113549.1.1.10': 'rsassaPss' }
+  for (const [signatureAlgorithmOid, name] of Object.entries(names)) {
+    const told = await problems({ chain: [ca, { ...root, signatureAlgorithmOid }] })
+    assert.match(told, new RegExp(`certificate 2 of the chain .* is signed with ${name} .* have it signed with ECDSA`))
+    assert.doesNotMatch(told, /follows it/)
+  }
+  const broken = Buffer.from(root.signature)
+  broken[broken.length - 1] = (broken.at(-1) ?? 0) ^ 1
+  assert.match(await problems({ chain: [ca, { ...root, signature: broken }] }), /is not signed by its own key/)
+})
+
 test('a critical extension that is not understood forbids the use of a CA certificate', async () => {
   const odd = sampleCa('Odd', { more: [extension('1.2.3.4', true, Buffer.of(5, 0))] }).certificate
   assert.match(await problems({ certificate: odd, chain: [odd] }), /critical extension 1\.2\.3\.4/)
@@ -137,6 +151,35 @@ test('CQ-C01 an alternate chain is served without its root, and one whose certif
     () => load(ca.der, foreign),
     /certificate 1 of an alternate chain is not signed by the one that follows/,
   )
+})
+
+test('CQ-C01 an alternate chain in which no client would find the issuer of a leaf is refused, saying why', () => {
+  const foreign = sampleCa('Foreign Root')
+  const cross = (extensions: readonly Buffer[]): Buffer =>
+    signSample(
+      buildTbsCertificate({
+        serial: Buffer.of(0x5a, 1),
+        signatureAlgorithm: 'ecdsa-with-SHA256',
+        issuerNameDer: foreign.certificate.subjectDer,
+        notBefore: ca.notBefore,
+        notAfter: ca.notAfter,
+        subjectNameDer: ca.subjectDer,
+        spkiDer: ca.publicKey.der,
+        extensions,
+      }),
+      foreign.key,
+    )
+  const isCa = [basicConstraints({ ca: true, pathLen: 0 }), keyUsage(['keyCertSign', 'cRLSign'])]
+  const keyId = ca.subjectKeyId ?? Buffer.alloc(0)
+  const source = { name: 'default', key: issuer.key, crlUrl: 'http://ca.test/c', caIssuersUrl: 'http://ca.test/i' }
+  const load = (...ders: Buffer[]) => loadIssuer({ ...source, chainPem: pem(ca.der), alternates: [pem(...ders)] })
+  const good = cross([...isCa, subjectKeyIdentifier(keyId)])
+  assert.deepEqual(load(good, foreign.certificate.der).alternateChainsDer, [[good]])
+  assert.throws(
+    () => load(cross([...isCa, subjectKeyIdentifier(Buffer.alloc(20, 7))]), foreign.certificate.der),
+    new RegExp(`another subjectKeyIdentifier .* certified with ${keyId.toString('hex')}`),
+  )
+  assert.throws(() => load(cross([subjectKeyIdentifier(keyId)]), foreign.certificate.der), /not a CA certificate/)
 })
 
 test('CQ-C01 there is always a certificate to send after the leaf, and a root only when it issues itself', () => {

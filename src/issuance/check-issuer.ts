@@ -1,7 +1,7 @@
 import { SIGNATURE_ALGORITHMS } from '../x509/algorithms.ts'
 import type { ParsedTbsCertificate } from '../x509/certificate.ts'
 import { describeOid, OID } from '../x509/oids.ts'
-import { verifySignature } from '../x509/signature.ts'
+import { disbelief, verifySignature } from '../x509/signature.ts'
 import { httpUrlProblem } from './http-url.ts'
 import type { Issuer } from './issuer.ts'
 
@@ -32,7 +32,10 @@ export async function checkIssuer(issuer: Issuer, now: Date): Promise<string[]> 
     const signer = issuer.chain[index + 1] ?? (selfIssued ? certificate : undefined)
     if (signer === undefined) continue
     if (!verifySignature(certificate, signer.publicKey)) {
-      problems.push(`${describe(issuer, index)} is not signed by the certificate that follows it`)
+      const fault =
+        disbelief(certificate) ??
+        `is not signed by ${signer === certificate ? 'its own key' : 'the certificate that follows it'}`
+      problems.push(`${describe(issuer, index)} ${fault}`)
     }
   }
   for (const [field, url] of [

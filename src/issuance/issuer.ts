@@ -2,7 +2,8 @@ import { decodePem } from '../lib/pem.ts'
 import type { SigningKey } from '../signer/signer.ts'
 import type { ParsedCertificate } from '../x509/certificate.ts'
 import { parseCertificate } from '../x509/certificate.ts'
-import { verifySignature } from '../x509/signature.ts'
+import { disbelief, verifySignature } from '../x509/signature.ts'
+import { checkCaCertificate } from './check-issuer.ts'
 import { IssuanceError } from './issuance-error.ts'
 
 /** An issuing CA that this process may use: its certificate, its key, and everything that leaves with a leaf. */
@@ -86,10 +87,21 @@ function readAlternate(name: string, certificate: ParsedCertificate, pem: string
   if (!first.subjectDer.equals(certificate.subjectDer) || !first.publicKey.der.equals(certificate.publicKey.der)) {
     throw unfit(name, 'an alternate chain begins with another CA: subject and key must be those of the default chain')
   }
+  // Whoever builds a path looks for the key identifier that stands in the leaves (RFC 5280 §4.2.1.1).
+  const keyId = certificate.subjectKeyId
+  if (keyId !== undefined && first.subjectKeyId !== undefined && !first.subjectKeyId.equals(keyId))
+    throw unfit(
+      name,
+      'the first certificate of an alternate chain has another subjectKeyIdentifier than that of the default chain, so that ' +
+        `no client would take it for the issuer; have it certified with ${keyId.toString('hex')}`,
+    )
   for (const [index, link] of chain.entries()) {
+    const who = `certificate ${index + 1} of an alternate chain`
+    const [problem] = checkCaCertificate(link, who)
+    if (problem !== undefined) throw unfit(name, problem)
     const next = chain[index + 1]
     if (next !== undefined && !verifySignature(link, next.publicKey))
-      throw unfit(name, `certificate ${index + 1} of an alternate chain is not signed by the one that follows it`)
+      throw unfit(name, `${who} ${disbelief(link) ?? 'is not signed by the one that follows it'}`)
   }
   return chainToServe({ chain })
 }

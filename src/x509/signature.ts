@@ -1,6 +1,7 @@
 import { KeyObject, verify } from 'node:crypto'
 import { findSignatureAlgorithm } from './algorithm-identifier.ts'
 import { KEY_ALGORITHMS, SIGNATURE_ALGORITHMS, type SignatureAlgorithmName } from './algorithms.ts'
+import { describeOid } from './oids.ts'
 import type { Signed } from './signed.ts'
 import type { SubjectPublicKey } from './spki.ts'
 
@@ -19,6 +20,15 @@ export function verifySignature(signed: Signed, key: KeyObject | SubjectPublicKe
   } catch {
     return false
   }
+}
+
+/** Why no signature of this algorithm is ever believed, as the end of a sentence; undefined for those that are. */
+export function disbelief({ signatureAlgorithmOid }: Pick<Signed, 'signatureAlgorithmOid'>): string | undefined {
+  if (findSignatureAlgorithm(signatureAlgorithmOid) !== undefined) return undefined
+  return (
+    `is signed with ${describeOid(signatureAlgorithmOid)}, which is not accepted here; have it signed with ECDSA, Ed25519 or ` +
+    'RSA as in PKCS #1 v1.5, and SHA-256 or longer'
+  )
 }
 
 /** Node's names of key types. */
