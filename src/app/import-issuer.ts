@@ -50,7 +50,11 @@ export async function importIssuer(
     throw new HomeError('--import-issuer needs a certificate, --root exactly one')
   const withoutRoot = intermediates.filter((der) => !der.equals(root))
   const key = await loadKeyFile(home.issuerKey(issuer), { passphrase: given.passphrase })
-  const report = await checkImported(certificate, [...withoutRoot, root], key, given.now)
+  const checked = await checkImported(certificate, [...withoutRoot, root], key, given.now)
+  const report = {
+    ...checked,
+    problems: [...checked.problems, ...(await successorProblems(home, issuer, certificate))],
+  }
   if (report.problems.length > 0) return report
   const asPem = (der: Buffer): string => encodePem('CERTIFICATE', der)
   const files: NewFile[] = [
@@ -74,6 +78,25 @@ export async function importIssuer(
   await placeOrReplace(home, files)
   await rm(home.issuerCsr(issuer), { force: true })
   return report
+}
+
+/**
+ * What makes the certificate another CA than the one that it would replace, to everybody who holds a certificate of that:
+ * paths and CRLs are found by the issuer's name and key identifier, both of which stand in what was issued (RFC 5280 §4.2.1.1, §6.3.3).
+ */
+async function successorProblems(home: Home, issuer: string, der: Buffer): Promise<string[]> {
+  const path = home.issuerChain(issuer)
+  const replaced = (await exists(path)) ? certificates(await readFile(path, 'utf8'), path)[0] : undefined
+  if (replaced === undefined) return []
+  const [before, after] = [parseCertificate(replaced), parseCertificate(der)]
+  const advice = `what was issued could no longer be verified nor shown as revoked. If nothing was issued yet, move ${path} away first`
+  const problems: string[] = []
+  if (!after.subjectDer.equals(before.subjectDer))
+    problems.push(`its subject is not, byte for byte, that of the certificate that it replaces: ${advice}`)
+  const [keyId, newKeyId] = [before.subjectKeyId?.toString('hex'), after.subjectKeyId?.toString('hex')]
+  if (newKeyId !== keyId)
+    problems.push(`its subjectKeyIdentifier is not ${keyId}, that of the certificate that it replaces: ${advice}`)
+  return problems
 }
 
 /** A chain may be replaced by its successor for the same key; everything else is new. */

@@ -7,11 +7,13 @@ import { parse } from 'yaml'
 import { certifyIssuingCa } from '../../src/ca/issuing-ca.ts'
 import { createRoot } from '../../src/ca/root.ts'
 import { runCli } from '../../src/cli/run.ts'
-import { decodePem } from '../../src/lib/pem.ts'
+import { decodePem, encodePem } from '../../src/lib/pem.ts'
 import { systemRandom as random } from '../../src/lib/random.ts'
 import { type ParsedCertificate, parseCertificate } from '../../src/x509/certificate.ts'
 import { parseCertificationRequest, verifyCertificationRequest } from '../../src/x509/csr.ts'
+import { basicConstraints, keyUsage, subjectKeyIdentifier } from '../../src/x509/extensions.ts'
 import { checkNameConstraints } from '../../src/x509/name-constraints.ts'
+import { assembleSigned, buildTbsCertificate } from '../../src/x509/tbs-certificate.ts'
 import { startTestChancery } from '../support/chancery.ts'
 
 let folder: string
@@ -173,9 +175,48 @@ test('a root elsewhere: request, wait, import', async () => {
   const good = await importing('signed.pem', 'root.pem')
   assert.equal(good.code, 0, good.err)
   const server = await startTestChancery({ home })
-  assert.equal(server.rootPem, root.certificatePem)
   await server.stop()
+  assert.equal(server.rootPem, root.certificatePem)
+
+  const again = { root: { certificateDer: root.certificateDer, key: root.key.signingKey }, now, random }
+  const spkiDer = csr.publicKey.der
+  const renamed = await certifyIssuingCa({ name: 'Corp Issuing 2', spkiDer, ...again })
+  const longer = await certifyIssuingCa({ name: 'Corp Issuing', spkiDer, lifetimeSeconds: 1000 * 86_400, ...again })
+  const tbsDer = withKeyId(parseCertificate(longer.certificateDer), Buffer.alloc(20, 7))
+  const otherKeyId = assembleSigned(tbsDer, 'ecdsa-with-SHA256', await root.key.signingKey.sign(tbsDer))
+  await writeFile(join(folder, 'renamed.pem'), renamed.certificatePem)
+  await writeFile(join(folder, 'other-key-id.pem'), encodePem('CERTIFICATE', otherKeyId))
+  await writeFile(join(folder, 'longer.pem'), longer.certificatePem)
+  for (const [file, fault] of [
+    ['renamed.pem', /subject is not, byte for byte, .* move .*chain\.pem away/],
+    ['other-key-id.pem', /subjectKeyIdentifier is not [0-9a-f]{40}, /],
+  ] as const) {
+    const refused = await importing(file, 'root.pem')
+    assert.equal(refused.code, 1)
+    assert.match(refused.err, fault)
+    assert.equal(await readFile(join(home, 'chain.pem'), 'utf8'), signed.certificatePem)
+  }
+  assert.equal((await importing('longer.pem', 'root.pem')).code, 0)
+  assert.equal(await readFile(join(home, 'chain.pem'), 'utf8'), longer.certificatePem)
 })
+
+/** The signed part of the same CA certificate, with another key identifier. */
+function withKeyId(ca: ParsedCertificate, keyId: Buffer): Buffer {
+  return buildTbsCertificate({
+    serial: ca.serial,
+    signatureAlgorithm: 'ecdsa-with-SHA256',
+    issuerNameDer: ca.issuerDer,
+    notBefore: ca.notBefore,
+    notAfter: ca.notAfter,
+    subjectNameDer: ca.subjectDer,
+    spkiDer: ca.publicKey.der,
+    extensions: [
+      basicConstraints({ ca: true, pathLen: 0 }),
+      keyUsage(['keyCertSign', 'cRLSign']),
+      subjectKeyIdentifier(keyId),
+    ],
+  })
+}
 
 test('a further issuing CA is made under the same root, and a profile can use it', async () => {
   const home = newHome()
