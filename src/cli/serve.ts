@@ -56,7 +56,7 @@ const LAST_SENTENCE_MS = 100
 async function lastWords(log: ProcessLogger, { clock, err }: CommandContext): Promise<void> {
   const unread = await log.end()
   if (unread === 0) return
-  err(`chancery: ${unread} log lines are lost: nothing reads standard output`)
+  err(`chancery: up to ${unread} log lines are lost, for nothing reads them from standard output`)
   void clock.sleep(LAST_SENTENCE_MS).then(() => process.exit())
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -216,3 +217,29 @@ for (const [how, expected] of [
     stdout.resume()
   })
 }
+
+test('KF-E14 readers that went away, of output and errors, end neither the server nor a command, and spoil no exit code', async () => {
+  const server = await start(1)
+  server.child.stdout?.destroy()
+  server.child.stderr?.destroy()
+  const client = clientOf(server)
+  for (let left = 3; left > 0; left--) {
+    await client.get(server.urls.directory.replace('directory', 'nowhere'))
+    await new Promise((resolve) => setTimeout(resolve, 150))
+  }
+  assert.equal((await client.get(server.urls.directory)).status, 200)
+  client.close()
+  server.child.kill('SIGTERM')
+  const [code] = await once(server.child, 'exit', { signal: AbortSignal.timeout(20_000) })
+  assert.equal(code, 0)
+
+  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+  const help = spawn(process.execPath, [main, 'help'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  help.stderr.on('data', (bytes: Buffer) => {
+    said += bytes
+  })
+  help.stdout.destroy()
+  const [end] = await once(help, 'close')
+  assert.deepEqual({ end, said }, { end: 0, said: '' })
+})
