@@ -19,7 +19,7 @@ import { expiryLevel } from './expiry.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { exists, type Home, modeProblems } from './home.ts'
 import { issuerNames, loadIssuerFromHome } from './issuers.ts'
-import { findMissingIssuers } from './missing-issuers.ts'
+import { findMissingIssuers, findUnknownReplaced } from './missing-issuers.ts'
 import { databaseName, openStore } from './open-store.ts'
 import { readPassphrase } from './passphrase.ts'
 import { readPolicyFile, readPolicyRules } from './policy-file.ts'
@@ -99,11 +99,12 @@ const LOOKS: Readonly<Record<string, Look>> = {
       const clockProblem = clockGuard.problem()
       const counts = await store.retention.counts()
       const mark = readMark((await store.history.lineages()).at(-1))
+      const [issuers, now] = [await everyIssuer(home, config), clock.now()]
+      const { replacedIssuers: replaced } = config.renewalInfo
       return [
         ...(mark === undefined ? [] : [bad(explainMark(mark))]),
-        ...(await findMissingIssuers(store, await everyIssuer(home, config), clock.now())).map(({ advice }) =>
-          bad(advice),
-        ),
+        ...(await findMissingIssuers(store, issuers, now)).map(({ advice }) => bad(advice)),
+        ...(await findUnknownReplaced(store, issuers, { replaced, now })).map(({ advice }) => warning(advice)),
         ...(clockProblem === undefined ? [] : [bad(clockProblem.message)]),
         ok(
           `${databaseName(database)}: schema is current; ${counts['certificates'] ?? 0} certificates, ${counts['accounts'] ?? 0} accounts`,

@@ -27,3 +27,24 @@ export async function findMissingIssuers(
         'its CRL is not made any more, and they cannot be delivered. Put its certificate and key back',
     }))
 }
+
+/**
+ * Those of `renewalInfo.replacedIssuers` that name nothing: no issuing CA of the state folder, and none whose certificates
+ * are still good. With one digit wrong nobody would be told to renew, in the hour in which it matters.
+ */
+export async function findUnknownReplaced(
+  store: Pick<Store, 'certificates'>,
+  issuers: Iterable<Pick<Issuer, 'id'>>,
+  { replaced, now }: { readonly replaced: readonly string[]; readonly now: Date },
+): Promise<MissingIssuer[]> {
+  if (replaced.length === 0) return []
+  const known = new Set([...[...issuers].map(({ id }) => id), ...(await store.certificates.listIssuers(now))])
+  return replaced
+    .filter((issuerId) => !known.has(issuerId))
+    .map((issuerId) => ({
+      issuerId,
+      advice:
+        `renewalInfo.replacedIssuers: no issuing CA here has the key id ${issuerId}, so nobody renews because of it; there ` +
+        `are ${[...known].join(', ')}. Correct it, or take it out`,
+    }))
+}

@@ -29,7 +29,7 @@ import { ensureAuthority } from './first-start.ts'
 import { openHistory } from './history.ts'
 import { type Home, openHome } from './home.ts'
 import { loadIssuers, withSigningDeadline } from './issuers.ts'
-import { findMissingIssuers } from './missing-issuers.ts'
+import { findMissingIssuers, findUnknownReplaced } from './missing-issuers.ts'
 import { serverNames } from './name-scope.ts'
 import { databaseName, openStore } from './open-store.ts'
 import { readPassphrase } from './passphrase.ts'
@@ -118,6 +118,9 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
 
   for (const missing of await findMissingIssuers(store, allIssuers.values(), clock.now()))
     log.error('issuer.missing', { ...missing })
+  const { replacedIssuers: replaced } = config.renewalInfo
+  for (const unknown of await findUnknownReplaced(store, allIssuers.values(), { replaced, now: clock.now() }))
+    log.warn('issuer.unknown_replaced', { ...unknown })
 
   const common = { store, clock, random, log, metrics }
   const newestSeen = await store.clock.newestSeen()

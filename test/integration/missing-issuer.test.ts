@@ -41,3 +41,22 @@ test('KF-D11 an issuing CA that good certificates need and that is gone is named
   assert.match(checked.stdout + checked.stderr, /(ab){20} has issued certificates that are still good/)
   assert.doesNotMatch(checked.stdout + checked.stderr, /(cd){20}/)
 })
+
+test('KF-D14 an issuing CA that is to be replaced and that nobody knows is named by the start and by check', async (t) => {
+  const home = await mkdtemp(join(tmpdir(), 'chancery-replaced-'))
+  t.after(() => rm(home, { recursive: true, force: true }))
+  const first = await startTestChancery({ home })
+  const [own] = first.running.issuers.values()
+  await first.stop()
+  const set = [`renewalInfo.replacedIssuers=["${own?.id}","${'ef'.repeat(20)}"]`]
+  const server = await startTestChancery({ home, set })
+  const said = server.log.of('issuer.unknown_replaced')
+  await server.stop()
+  assert.deepEqual(
+    said.map(({ issuerId }) => issuerId),
+    ['ef'.repeat(20)],
+  )
+  const checked = await runChancery(['check', '--set', set[0] ?? ''], { home })
+  assert.match(checked.stdout + checked.stderr, /replacedIssuers: no issuing CA here has the key id (ef){20}/)
+  assert.ok((checked.stdout + checked.stderr).includes(`there are ${own?.id}`))
+})
