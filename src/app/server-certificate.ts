@@ -68,9 +68,8 @@ async function loadStored(deps: ServerCertificateDeps): Promise<ServerCertificat
   const { home, clock } = deps
   if (!(await exists(home.tlsPem)) || !(await exists(home.tlsKey))) return undefined
   try {
-    const certPem = await readFile(home.tlsPem, 'utf8')
     const keyPem = await readSecretFile(home.tlsKey)
-    const leaf = decodePem(certPem)[0]
+    const leaf = decodePem(await readFile(home.tlsPem, 'utf8'))[0]
     if (leaf === undefined) return undefined
     const certificate = parseCertificate(leaf.der)
     const key = loadSoftwareKey(keyPem, { passphrase: deps.passphrase })
@@ -79,7 +78,9 @@ async function loadStored(deps: ServerCertificateDeps): Promise<ServerCertificat
       certificate.issuerDer.equals(deps.issuer.certificate.subjectDer) &&
       certificate.authorityKeyId?.toString('hex') === deps.issuer.id &&
       sameNames(certificate, deps.names)
-    const found = describe(certificate, { key: plainPem(keyPem, deps.passphrase), cert: certPem })
+    // Under the chain of today: the issuing CA may have been certified anew, and under another root, since this was stored.
+    const cert = withChain(leaf.der, deps.issuer)
+    const found = describe(certificate, { key: plainPem(keyPem, deps.passphrase), cert })
     return fits && clock.now() >= certificate.notBefore && clock.now() < found.renewAt ? found : undefined
   } catch (error) {
     deps.log.warn('tls.stored_unusable', { error, file: home.tlsPem })
@@ -110,9 +111,7 @@ async function enroll(deps: ServerCertificateDeps): Promise<ServerCertificate> {
   if (result.outcome !== 'issued' || result.certificate.certificateDer === undefined) {
     throw new HomeError(`our own TLS certificate could not be issued: ${explain(result)}`)
   }
-  const cert = [result.certificate.certificateDer, ...chainToServe(issuer)]
-    .map((der) => encodePem('CERTIFICATE', der))
-    .join('')
+  const cert = withChain(result.certificate.certificateDer, issuer)
   await replaceFile(home.tlsKey, await key.privatePem(deps.passphrase), 0o600)
   await replaceFile(home.tlsPem, cert, 0o644)
   const found = describe(parseCertificate(result.certificate.certificateDer), { key: await key.privatePem(), cert })
@@ -149,6 +148,10 @@ function explain(result: Awaited<ReturnType<Enrollment['enroll']>>): string {
 function describe(certificate: ParsedCertificate, tls: TlsMaterial): ServerCertificate {
   const life = certificate.notAfter.getTime() - certificate.notBefore.getTime()
   return { tls, renewAt: new Date(certificate.notAfter.getTime() - life / 3), notAfter: certificate.notAfter }
+}
+
+function withChain(leafDer: Buffer, issuer: Issuer): string {
+  return [leafDer, ...chainToServe(issuer)].map((der) => encodePem('CERTIFICATE', der)).join('')
 }
 
 function sameNames(certificate: ParsedCertificate, names: readonly Identifier[]): boolean {

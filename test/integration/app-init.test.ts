@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { copyFile, mkdir, mkdtemp, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { connect } from 'node:tls'
 import { parse } from 'yaml'
 import { certifyIssuingCa } from '../../src/ca/issuing-ca.ts'
 import { createRoot } from '../../src/ca/root.ts'
@@ -14,7 +16,7 @@ import { parseCertificationRequest, verifyCertificationRequest } from '../../src
 import { basicConstraints, keyUsage, subjectKeyIdentifier } from '../../src/x509/extensions.ts'
 import { checkNameConstraints } from '../../src/x509/name-constraints.ts'
 import { assembleSigned, buildTbsCertificate } from '../../src/x509/tbs-certificate.ts'
-import { startTestChancery } from '../support/chancery.ts'
+import { startTestChancery, type TestChancery } from '../support/chancery.ts'
 
 let folder: string
 let count = 0
@@ -198,7 +200,23 @@ test('a root elsewhere: request, wait, import', async () => {
   }
   assert.equal((await importing('longer.pem', 'root.pem')).code, 0)
   assert.equal(await readFile(join(home, 'chain.pem'), 'utf8'), longer.certificatePem)
+  // The server's own certificate is good for days yet; what stands above it is the new one at once.
+  const restarted = await startTestChancery({ home })
+  const above = await issuerSeen(restarted).finally(() => restarted.stop())
+  assert.ok(above.equals(longer.certificateDer))
 })
+
+/** The certificate that the server sends after its own. */
+async function issuerSeen({ urls, rootPem }: TestChancery): Promise<Buffer> {
+  const { hostname, port } = new URL(urls.base)
+  const socket = connect({ host: hostname, port: Number(port), servername: hostname, ca: rootPem })
+  try {
+    await once(socket, 'secureConnect')
+    return socket.getPeerCertificate(true).issuerCertificate.raw
+  } finally {
+    socket.destroy()
+  }
+}
 
 /** The signed part of the same CA certificate, with another key identifier. */
 function withKeyId(ca: ParsedCertificate, keyId: Buffer): Buffer {
