@@ -1,6 +1,6 @@
 import type { ResolvedConfig } from '../config/read.ts'
 import { requesterOf } from '../enrollment/requester.ts'
-import { effectiveOf } from '../explain/effective.ts'
+import { effectiveOf, grantsInForce } from '../explain/effective.ts'
 import { effectiveText } from '../explain/effective-text.ts'
 import { readPolicyInUse } from '../explain/policy-in-use.ts'
 import { parseId } from '../lib/ids.ts'
@@ -13,7 +13,7 @@ import { withStoreOnly } from './store-access.ts'
 export const command: Command = {
   details:
     'Takes the id or URL of an account. Lists the rules that are for it now, with the names, profiles, keys, proofs and\n' +
-    'limits of each, and the rules that deny. Whether one request is allowed, `chancery policy try` says.',
+    'limits of each, the rules that deny, and the names granted to it beforehand. Whether one request is allowed, `chancery policy try` says.',
   flags: {
     file: { value: 'FILE', help: 'ask this file of rules instead of the policy in the configuration' },
     json: { help: 'print it as one JSON object' },
@@ -25,7 +25,8 @@ export const command: Command = {
       const account = await findAccount(store, config, context.words[0] ?? '')
       const file = context.text('file')
       const policy = await readPolicyInUse(config, { file: file && context.path(file), now })
-      const effective = effectiveOf(account, requesterOf(account), { config, policy, now })
+      const grants = await grantsInForce(account, { store: store.nameGrants, now })
+      const effective = effectiveOf(account, requesterOf(account), { config, policy, grants, now })
       if (context.on('json')) context.out(printableJson(effective))
       else for (const line of effectiveText(effective)) context.out(printable(line))
       return 0

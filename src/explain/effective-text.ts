@@ -3,7 +3,7 @@ import type { Effective } from './effective.ts'
 
 /** What an account may hold, for a person to read. */
 export function effectiveText(effective: Effective): string[] {
-  const { account, requester, allow, deny, configured } = effective
+  const { account, requester, allow, deny, configured, grants } = effective
   const key = requester.kind === 'account' ? requester.externalKey : undefined
   const attributes = Object.entries(key?.attributes ?? {}).map(([name, value]) => `${name}=${value}`)
   return [
@@ -22,6 +22,7 @@ export function effectiveText(effective: Effective): string[] {
       : key?.scope === undefined
         ? configuredText(configured)
         : ['Its external account key is for certain rules of a policy file, and there is none: it may hold nothing.']),
+    ...grantsText(grants),
   ]
 }
 
@@ -63,6 +64,21 @@ function ruleFields({
   return fields
 }
 
+function grantsText(grants: Effective['grants']): string[] {
+  if (grants.length === 0) return []
+  return [
+    '',
+    'Granted, without a challenge where policy allows the name and takes `pre-authorized` for a proof',
+    ...lines(
+      grants.map(({ id, holder, identifier, wildcard, expiresAt, owner, note }) => [
+        identifier.type,
+        `${wildcard ? '*.' : ''}${identifier.value}  until ${expiresAt.toISOString()}, owner ${owner}` +
+          `${note === '' ? '' : ` (${note})`}, ${id} of ${holder}`,
+      ]),
+    ),
+  ]
+}
+
 function members(of: object | undefined): [string, unknown][] {
   return Object.entries(of ?? {}).filter(([, value]) => value !== undefined)
 }
@@ -81,11 +97,13 @@ function configuredText({ name, allow, deny, keys, profiles }: NonNullable<Effec
       ['dns', some(allow.dns)],
       ['wildcards', allow.wildcards ? 'yes' : 'no'],
       ['ip', some(allow.ip)],
+      ['uri', some(allow.uri)],
+      ['email', some(allow.email)],
       ['profiles', profiles?.join(', ')],
       ['keys', keys.algorithms.join(', ')],
       ['RSA bits', `${keys.minRsaBits} to ${keys.maxRsaBits}`],
     ]),
-    ...(deny.dns.length + deny.ip.length === 0
+    ...([deny.dns, deny.ip, deny.uri, deny.email].every((list) => list.length === 0)
       ? []
       : [
           '',
@@ -93,6 +111,8 @@ function configuredText({ name, allow, deny, keys, profiles }: NonNullable<Effec
           ...lines([
             ['dns', deny.dns.join(', ')],
             ['ip', deny.ip.join(', ')],
+            ['uri', deny.uri.join(', ')],
+            ['email', deny.email.join(', ')],
           ]),
         ]),
   ]

@@ -1,9 +1,11 @@
+import { grantHolders } from '../acme/name-grants.ts'
 import type { ResolvedConfig } from '../config/read.ts'
 import type { Requester } from '../policy/decision.ts'
 import type { RuleSource } from '../policy/language/schema.ts'
 import { compileSelector, fitsSelector, requesterTokens } from '../policy/language/selector.ts'
 import { isInScope } from '../policy/rules/key-scope.ts'
-import type { AccountRecord } from '../store/records.ts'
+import type { NameGrantStore } from '../store/name-grants.ts'
+import type { AccountRecord, NameGrantRecord } from '../store/records.ts'
 import type { PolicyInUse } from './policy-in-use.ts'
 
 /** What an account may hold, as far as can be said without knowing what it will ask for. Fit for JSON. */
@@ -18,12 +20,39 @@ export interface Effective {
   readonly configured?: { readonly name: string } & ResolvedConfig['policies'][string]
   /** What the directory adds. */
   readonly challenges: readonly string[]
+  /**
+   * Names granted to it, or to its external account key, that are in force: they need no challenge where policy allows
+   * them and takes `pre-authorized` for a proof.
+   */
+  readonly grants: readonly NameGrantRecord[]
+}
+
+/** The grants in force for an account, those that last longest first. */
+export async function grantsInForce(
+  account: AccountRecord,
+  { store, now }: { readonly store: Pick<NameGrantStore, 'list'>; readonly now: Date },
+): Promise<NameGrantRecord[]> {
+  const lists = await Promise.all(grantHolders(account).map((holder) => store.list(holder)))
+  return lists
+    .flat()
+    .filter(({ revokedAt, expiresAt }) => revokedAt === undefined && now < expiresAt)
+    .sort((a, b) => b.expiresAt.getTime() - a.expiresAt.getTime())
 }
 
 export function effectiveOf(
   account: AccountRecord,
   requester: Requester,
-  { config, policy, now }: { readonly config: ResolvedConfig; readonly policy: PolicyInUse; readonly now: Date },
+  {
+    config,
+    policy,
+    grants,
+    now,
+  }: {
+    readonly config: ResolvedConfig
+    readonly policy: PolicyInUse
+    readonly grants: readonly NameGrantRecord[]
+    readonly now: Date
+  },
 ): Effective {
   const tokens = requesterTokens(requester)
   const rules = (policy.loaded?.file.rules ?? []).filter((rule) =>
@@ -48,5 +77,6 @@ export function effectiveOf(
     deny: rules.filter(({ effect }) => effect === 'deny'),
     ...(configured && name !== undefined && { configured: { name, ...configured } }),
     challenges: directory?.challenges ?? [],
+    grants,
   }
 }

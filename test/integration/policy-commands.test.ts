@@ -174,6 +174,42 @@ test('an account whose key is for certain rules has no others, and one that is s
   assert.match((await runCommand(['policy', 'effective', stopped], later)).out, /^Account .*: ENDED 20/)
 })
 
+test('effective lists the names that were granted beforehand to the account and its key, and no others', async () => {
+  const url = await boundAccount({ groups: ['b'] })
+  const id = url.slice(url.lastIndexOf('/') + 1)
+  const { store } = journey.chancery
+  const [made] = (await store.eabKeys.list()).slice(-1)
+  const grant = (...words: string[]) =>
+    runCommand(['preauthorize', 'add', ...words, '--owner', 'ann'], { home, cwd: home })
+  const own = await grant('own.b.test', '--account', id, '--expires', '30d', '--note', 'a printer')
+  assert.equal(own.code, 0, own.err)
+  await grant('*.key.b.test', '--key', made?.id ?? '', '--expires', '60d')
+  await grant('10.0.0.9', '--account', id, '--expires', '90d')
+  const ended = await grant('ended.b.test', '--account', id, '--expires', '1s')
+  assert.equal(ended.code, 0)
+  const taken = await grant('taken.b.test', '--account', id, '--expires', '30d')
+  await runCommand(['preauthorize', 'revoke', taken.out.split(':')[0] ?? ''], { home, cwd: home })
+  await grant('strange.b.test', '--account', client.accountUrl?.split('/').at(-1) ?? '', '--expires', '30d')
+
+  const clock = new FakeClock(new Date(Date.now() + 60_000).toISOString())
+  const { out } = await runCommand(['policy', 'effective', url], { home, cwd: home, clock })
+  const [, granted = ''] = out.split(/^Granted, without a challenge .*$/m)
+  assert.deepEqual(
+    granted
+      .trim()
+      .split('\n')
+      .map((line) => line.trim().split(/ +/).slice(0, 3)),
+    [
+      ['ip', '10.0.0.9', 'until'],
+      ['dns', '*.key.b.test', 'until'],
+      ['dns', 'own.b.test', 'until'],
+    ],
+  )
+  assert.match(granted, /own\.b\.test {2}until 20\S+, owner ann \(a printer\), grt_\S+ of acc_/)
+  const json = JSON.parse((await runCommand(['policy', 'effective', url, '--json'], { home, cwd: home, clock })).out)
+  assert.equal(json.grants.length, 3)
+})
+
 test('policy replay says what a changed file would have refused, shortened and allowed, and nothing of what stays', async () => {
   await journey.issue(client, ['stays.corp.test'])
   await journey.issue(client, ['lost.corp.test'])
@@ -225,6 +261,42 @@ test('policy schema is JSON Schema in which nothing unknown is allowed', async (
   assert.match(schema.$schema, /json-schema\.org/)
   assert.equal(schema.additionalProperties, false)
   assert.ok(schema.properties.rules)
+})
+
+test('without a policy file effective lists every kind of name that the configuration allows and denies', async () => {
+  const own = await startJourney({
+    set: [
+      'policies.default.allow.uri=spiffe://a.test/**',
+      'policies.default.allow.email=*@a.test',
+      'policies.default.deny.uri=spiffe://a.test/root',
+      'policies.default.deny.email=root@a.test',
+    ],
+  })
+  try {
+    const account = await own.registered()
+    const set = [
+      'allow.uri=spiffe://a.test/**',
+      'allow.email=*@a.test',
+      'deny.uri=spiffe://a.test/root',
+      'deny.email=root@a.test',
+    ]
+    const { out } = await runCommand(
+      [
+        'policy',
+        'effective',
+        account.accountUrl ?? '',
+        ...set.flatMap((text) => ['--set', `policies.default.${text}`]),
+      ],
+      { home: own.chancery.home },
+    )
+    assert.match(
+      out,
+      /^May hold, by policies\.default\n(?: {2}.*\n)* {2}uri +spiffe:\/\/a\.test\/\*\*\n {2}email +\*@a\.test$/m,
+    )
+    assert.match(out, /^Never, by policies\.default\n {2}uri +spiffe:\/\/a\.test\/root\n {2}email +root@a\.test$/m)
+  } finally {
+    await own.close()
+  }
 })
 
 test('without a policy file the policies of the configuration are asked', async () => {
