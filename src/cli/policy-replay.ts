@@ -65,7 +65,7 @@ function report(
   shown: readonly Difference[],
   { since, name }: { readonly since: Date; readonly name: string },
 ): string[] {
-  const { decisions, same, refused, shortened, allowed, skipped, unreadable } = counts
+  const { decisions, same, refused, shortened, allowed, skipped, unreadable, oftenNotJudged } = counts
   const left = refused + shortened + allowed - shown.length
   return [
     ...shown.flatMap(differenceLines),
@@ -75,6 +75,11 @@ function report(
     ...(skipped > 0
       ? [
           `${skipped} left out: of the server itself, of directories that are gone, or refused for reasons other than rules`,
+        ]
+      : []),
+    ...(oftenNotJudged > 0
+      ? [
+          `${oftenNotJudged} of them would be allowed by rules with \`often\`; whether it would have been too often was not judged`,
         ]
       : []),
     ...(unreadable > 0 ? [`${unreadable} cannot be read; restore those rows from a backup`] : []),

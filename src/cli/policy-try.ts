@@ -1,11 +1,12 @@
 import { accountStatus } from '../acme/state/account.ts'
 import type { ResolvedConfig } from '../config/read.ts'
 import { requesterOf } from '../enrollment/requester.ts'
-import { type PolicyInUse, readPolicyInUse } from '../explain/policy-in-use.ts'
+import { oftenRulesOf, type PolicyInUse, readPolicyInUse } from '../explain/policy-in-use.ts'
 import { decisionLines } from '../explain/story-text.ts'
 import { parseId } from '../lib/ids.ts'
 import { printable, printableJson } from '../lib/printable.ts'
 import type { Policy, PolicyRequest, Requester } from '../policy/decision.ts'
+import type { IssuedNames } from '../policy/language/often.ts'
 import { decideExample } from '../policy/language/policy-tests.ts'
 import { type PolicyTest, policyFileSchema } from '../policy/language/schema.ts'
 import { isStopped } from '../store/eab-key.ts'
@@ -20,8 +21,8 @@ const LISTS = ['dns', 'ip', 'uri', 'email'] as const
 export const command: Command = {
   details:
     'Decides a request that nobody made, as an order and then as the certificate of a client that does what the order\n' +
-    'offers it, and issues nothing. The account of an id or URL is looked up, with its external account key; anything\n' +
-    'else is made up. Exit code 0: allowed; 1: refused.',
+    'offers it, and issues nothing. The account of an id or URL is looked up, with its external account key and what its\n' +
+    'names had; anything else is made up, and how often is not judged then. Exit code 0: allowed; 1: refused.',
   flags: {
     dns: { value: 'NAME', repeatable: true, help: 'a DNS name, `*.` in front for a wildcard' },
     ip: { value: 'ADDRESS', repeatable: true, help: 'an IP address' },
@@ -53,26 +54,46 @@ export const command: Command = {
       if (accountStatus(record) !== 'valid' || isStopped(record, context.clock.now()))
         throw new CommandError(`account ${record.id} has ended or is stopped; it gets nothing`)
       const { directory, id } = record
-      return tryRequest(context, config, { who: { directory, account: id }, requester: requesterOf(record) })
+      return tryRequest(context, config, {
+        who: { directory, account: id },
+        real: { requester: requesterOf(record), issuedNames: store.issuedNames },
+      })
     })
   },
 }
 
-/** @param asking.requester a real account, with everything that is known of it; absent: made up as the flags say */
+/** @param asking.real an account, with everything that is known of it; absent: made up as the flags say */
 async function tryRequest(
   context: CommandContext,
   config: ResolvedConfig,
-  asking: { readonly who: Partial<Example>; readonly requester?: Requester },
+  asking: {
+    readonly who: Partial<Example>
+    readonly real?: { readonly requester: Requester; readonly issuedNames: IssuedNames }
+  },
 ): Promise<number> {
-  const { who, requester } = asking
+  const { who, real } = asking
   const file = context.text('file')
   const now = context.clock.now()
-  const inUse = await readPolicyInUse(config, { file: file && context.path(file), now })
+  const inUse = await readPolicyInUse(config, {
+    file: file && context.path(file),
+    now,
+    ...(real && { issuedNames: real.issuedNames }),
+  })
   const directory = who.directory ?? context.text('directory') ?? 'default'
   const example = readExample(context, { ...who, directory, profile: profileOf(context, config, directory) })
-  const { decision, request } = await decide(inUse, example, { now, requester })
-  if (context.on('json')) context.out(printableJson({ policy: inUse.name, request, decision }))
-  else for (const line of decisionLines({ request, decision })) context.out(printable(line))
+  const { decision, request } = await decide(inUse, example, { now, requester: real?.requester })
+  const oftenNotJudged = real === undefined ? oftenRulesOf(inUse, decision) : []
+  if (context.on('json')) {
+    context.out(
+      printableJson({ policy: inUse.name, request, decision, ...(oftenNotJudged.length > 0 && { oftenNotJudged }) }),
+    )
+  } else {
+    for (const line of decisionLines({ request, decision }, inUse.name)) context.out(printable(line))
+    if (oftenNotJudged.length > 0)
+      context.out(
+        `Not judged: how often, of which rule ${oftenNotJudged.join(', ')} says something; with --account and the id of a real account it is`,
+      )
+  }
   return decision.outcome === 'allow' ? 0 : 1
 }
 

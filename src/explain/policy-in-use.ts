@@ -2,9 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { buildDirectories, profileTable } from '../app/directories.ts'
 import { readPolicyFile } from '../app/policy-file.ts'
 import type { ResolvedConfig } from '../config/read.ts'
-import type { Policy } from '../policy/decision.ts'
+import type { Decision, Policy } from '../policy/decision.ts'
+import type { IssuedNames, OftenOptions } from '../policy/language/often.ts'
 import { PolicyFileError } from '../policy/language/policy-file-error.ts'
-import { type LoadedPolicy, readPolicy } from '../policy/language/read-policy.ts'
+import { compilePolicy, type LoadedPolicy, readPolicy } from '../policy/language/read-policy.ts'
 import type { ProfileTable } from '../policy/rules/profile.ts'
 
 /** What decides: a file of rules, or the policies of the configuration. */
@@ -22,11 +23,16 @@ export interface PolicyInUse {
  * Reads the policy as the server would, from the file given, else as the configuration says. Nothing is put into force.
  *
  * @param file absolute path of a file to use instead of what the configuration says
+ * @param issuedNames what names were certified; without it how often a name may be is not judged: see `oftenRulesOf`
  * @throws {ConfigError | PolicyFileError}
  */
 export async function readPolicyInUse(
   config: ResolvedConfig,
-  { file, now }: { readonly file?: string | undefined; readonly now: Date },
+  {
+    file,
+    now,
+    issuedNames,
+  }: { readonly file?: string | undefined; readonly now: Date; readonly issuedNames?: IssuedNames },
 ): Promise<PolicyInUse> {
   const profiles = profileTable(config)
   const context = { profiles, directories: new Set(Object.keys(config.directories)), now }
@@ -35,14 +41,37 @@ export async function readPolicyInUse(
     const directories = new Map((await buildDirectories(config)).map(({ name, policy }) => [name, policy]))
     return { name: 'the configuration', profiles, of: (directory) => directories.get(directory) }
   }
+  const replacedIssuers = new Set(config.renewalInfo.replacedIssuers)
+  const often = issuedNames && { issuedNames, replacedIssuers }
   const loaded =
-    file === undefined ? await readPolicyFile(config, context) : await readPolicy(await textOf(file), context)
+    file === undefined
+      ? await readPolicyFile(config, { ...context, ...often })
+      : await readWith(await textOf(file), context, often)
   return {
     name: path,
     profiles,
     loaded,
     of: (directory) => (config.directories[directory] === undefined ? undefined : loaded.policy),
   }
+}
+
+/** The tests of a file are decided as if nothing had been issued; what is asked of it then is not. */
+async function readWith(
+  text: string,
+  context: Parameters<typeof readPolicy>[1],
+  often: OftenOptions | undefined,
+): Promise<LoadedPolicy> {
+  const loaded = await readPolicy(text, context)
+  return often === undefined
+    ? loaded
+    : compilePolicy(loaded.file, loaded.version, { profiles: context.profiles, ...often })
+}
+
+/** The rules by which a decision allowed that say how often a name may be certified. */
+export function oftenRulesOf({ loaded }: PolicyInUse, { outcome, reasons }: Decision): string[] {
+  if (outcome === 'deny' || loaded === undefined) return []
+  const by = new Set(reasons.map(({ rule }) => rule))
+  return loaded.file.rules.filter(({ name, often }) => often !== undefined && by.has(name)).map(({ name }) => name)
 }
 
 /** @throws {PolicyFileError} */

@@ -1,6 +1,6 @@
 import type { Decision, PolicyRequest, Reason } from '../policy/decision.ts'
 import type { DecisionRecord, DecisionStore } from '../store/decisions.ts'
-import type { PolicyInUse } from './policy-in-use.ts'
+import { oftenRulesOf, type PolicyInUse } from './policy-in-use.ts'
 
 /** A past decision that another policy would not have made. */
 export interface Difference {
@@ -37,6 +37,8 @@ export interface Replay {
    * was refused for how often, or because nothing could be decided.
    */
   readonly skipped: number
+  /** Of those that would be allowed, by rules that say how often a name may be certified: that was not judged. */
+  readonly oftenNotJudged: number
 }
 
 const PAGE = 500
@@ -51,13 +53,24 @@ export async function replay(
   store: DecisionStore,
   { since, policy, found }: { readonly since: Date; readonly policy: PolicyInUse; found(difference: Difference): void },
 ): Promise<Replay> {
-  const counts = { decisions: 0, same: 0, refused: 0, shortened: 0, allowed: 0, unreadable: 0, skipped: 0 }
+  const counts = {
+    decisions: 0,
+    same: 0,
+    refused: 0,
+    shortened: 0,
+    allowed: 0,
+    unreadable: 0,
+    skipped: 0,
+    oftenNotJudged: 0,
+  }
   let before: number | undefined
   do {
     const page = await store.page({ since, limit: PAGE, ...(before !== undefined && { before }) })
     counts.unreadable += page.unreadable
     for (const record of page.decisions) {
-      const verdict = await again(record, policy)
+      const verdict = await again(record, policy, (decision) => {
+        if (oftenRulesOf(policy, decision).length > 0) counts.oftenNotJudged++
+      })
       if (verdict !== 'skipped') counts.decisions++
       if (verdict === 'same' || verdict === 'skipped') counts[verdict]++
       else {
@@ -70,22 +83,31 @@ export async function replay(
   return counts
 }
 
-async function again(record: DecisionRecord, inUse: PolicyInUse): Promise<Difference | 'same' | 'skipped'> {
+/** @param decided is told once of what would be decided now, where that counts */
+async function again(
+  record: DecisionRecord,
+  inUse: PolicyInUse,
+  decided: (now: Decision) => void,
+): Promise<Difference | 'same' | 'skipped'> {
   const { request, decision: then } = record
   if (request.requester.kind !== 'account') return 'skipped'
   const policy = inUse.of(request.requester.directory)
   if (policy === undefined) return 'skipped'
   const now = await policy.decide(request)
-  if (now.outcome === then.outcome) return 'same'
+  if (now.outcome === then.outcome) {
+    decided(now)
+    return 'same'
+  }
   // The certificates that there were at that time are not asked for again, nor what was out of order then.
   if (then.reasons.some(({ code }) => code === 'often' || code === 'unavailable')) return 'skipped'
+  decided(now)
   if (now.outcome === 'allow') return difference(record, 'allowed', now)
   const lifetimeSeconds = await offeredLifetime(request, (asked) => policy.decide(asked))
   if (lifetimeSeconds === undefined) return difference(record, 'refused', now)
   const shorter = await policy.decide({ ...request, lifetimeSeconds })
-  return shorter.outcome === 'allow'
-    ? { ...difference(record, 'shortened', shorter), lifetimeSeconds }
-    : difference(record, 'refused', now)
+  if (shorter.outcome === 'deny') return difference(record, 'refused', now)
+  decided(shorter)
+  return { ...difference(record, 'shortened', shorter), lifetimeSeconds }
 }
 
 /** How long a certificate a client would get that asks for no end; undefined when it would be no shorter. */

@@ -31,7 +31,7 @@ export function storyText(story: Story): string[] {
           ],
           ['key ends', at(externalKey?.revokedAt ?? externalKey?.expiresAt)],
         ]),
-    ...story.decisions.map(decisionLines),
+    ...story.decisions.map((decision) => decisionLines(decision)),
     story.authorizations.length === 0 ? [] : ['Proofs', ...story.authorizations.flatMap(authorizationLines)],
     ...story.certificates.map(certificateLines),
     story.events.length === 0 ? [] : ['Audit trail', ...story.events.flatMap(eventLines)],
@@ -54,8 +54,12 @@ function stateOf({ revokedAt, revocationReason, issuedAt, abandonedAt, notAfter 
   return abandonedAt === undefined ? 'is being signed' : `was given up ${iso(abandonedAt)} and never signed`
 }
 
-/** Public for `policy try`, which shows a decision that nobody stored in the same way. */
-export function decisionLines({ request, decision, reference, policy }: ToldDecision): string[] {
+/**
+ * Public for `policy try`, which shows a decision that nobody stored in the same way.
+ *
+ * @param tried how messages name the policy that was asked; absent: it is that of the record
+ */
+export function decisionLines({ request, decision, reference, policy }: ToldDecision, tried?: string): string[] {
   const { outcome, reasons, version } = decision
   const key = request.requester.kind === 'account' ? request.requester.externalKey : undefined
   const word = outcome === 'allow' ? 'Allowed' : 'Refused'
@@ -63,7 +67,7 @@ export function decisionLines({ request, decision, reference, policy }: ToldDeci
     `${word} ${request.stage === 'order' ? 'as an order' : 'for the bytes of the certificate'} at ${iso(request.at)}`,
     ...fields([
       ['reference', reference],
-      ['policy', policyText(version, policy)],
+      ['policy', tried === undefined ? policyText(version, policy) : `${tried}, version ${version}`],
       ['for', requesterText(request)],
       [
         'attributes',
