@@ -24,6 +24,7 @@ import { databaseName, openStore } from './open-store.ts'
 import { readPassphrase } from './passphrase.ts'
 import { readPolicyFile, readPolicyRules } from './policy-file.ts'
 import { profileGaps } from './profile-gaps.ts'
+import { renewalConflicts } from './renewal-conflicts.ts'
 import { namesInFolder } from './retired-issuers.ts'
 import { loadStorageKey } from './storage-key.ts'
 
@@ -69,7 +70,10 @@ const LOOKS: Readonly<Record<string, Look>> = {
     return [
       ...(read === undefined
         ? []
-        : [ok(`${read.path}: ${read.file.rules.length} rules, ${read.file.tests.length} tests pass; ${read.version}`)]),
+        : [
+            ok(`${read.path}: ${read.file.rules.length} rules, ${read.file.tests.length} tests pass; ${read.version}`),
+            ...renewalConflicts(config, read.file.rules).map(warning),
+          ]),
       ok(directories.map(({ urls }) => urls.directory).join(', ')),
     ]
   },

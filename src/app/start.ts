@@ -38,6 +38,7 @@ import { profileGaps } from './profile-gaps.ts'
 import { publicRoutes } from './public-listener.ts'
 import { readinessChecks } from './readiness.ts'
 import { recordPolicies } from './record-policies.ts'
+import { renewalConflicts } from './renewal-conflicts.ts'
 import { loadRetiredIssuers } from './retired-issuers.ts'
 import { obtainServerCertificate, serverIdentifiers } from './server-certificate.ts'
 import { StartError } from './start-error.ts'
@@ -129,6 +130,7 @@ export async function startChancery(options: StartOptions): Promise<RunningChanc
     for (const one of issuers.values())
       for (const gap of constraintGaps(config, one, rules))
         log.warn('issuer.name_constraints', { issuer: one.name, gap })
+    for (const conflict of renewalConflicts(config, rules ?? [])) log.warn('policy.renewal_conflict', { conflict })
   }
   for (const { isFatal, profile, gap } of profileGaps(config, issuers))
     log[isFatal ? 'error' : 'warn']('profile.unusable', { profile, gap })

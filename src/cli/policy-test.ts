@@ -1,4 +1,5 @@
 import { profileTable } from '../app/directories.ts'
+import { renewalConflicts } from '../app/renewal-conflicts.ts'
 import { textOf } from '../explain/policy-in-use.ts'
 import { printable } from '../lib/printable.ts'
 import { PolicyFileError } from '../policy/language/policy-file-error.ts'
@@ -26,6 +27,7 @@ export const command: Command = {
       const { policy } = await compilePolicy(file, version, examples)
       const unknown = unknownReferences(file, { ...examples, directories: new Set(Object.keys(config.directories)) })
       for (const fault of unknown) context.err(printable(`chancery: ${fault}`))
+      for (const conflict of renewalConflicts(config, file.rules)) context.err(printable(`note: ${conflict}`))
       let failed = 0
       for (const test of file.tests) {
         const fault = await faultOf(test, policy, examples)

@@ -39,8 +39,7 @@ export function renewalWindow(certificate: CertificateRecord, facts: RenewalFact
   if (certificate.revokedAt !== undefined) return past(certificate.revokedAt.getTime())
   if (isIssuerReplaced) return past(Math.min(now.getTime(), certificate.notAfter.getTime()))
 
-  const after =
-    certificate.profile.renewal?.after ?? DEFAULT_AFTER[lifeMs / 1000 >= LONG_LIVED_SECONDS ? 'long' : 'short']
+  const after = renewalStartShare(certificate.profile.renewal, lifeMs / 1000)
   const within = certificate.profile.renewal?.within ?? DEFAULT_WITHIN
   const latest = Math.max(LATEST, after + 2 * within)
   // Made in one burst, certificates begin their windows up to a window apart: the burst does not come back, not even
@@ -51,6 +50,11 @@ export function renewalWindow(certificate: CertificateRecord, facts: RenewalFact
   const nowShare = (now.getTime() - startMs) / lifeMs
   if (shortage > 0 && start < nowShare && nowShare < end) start = nowShare + (end - nowShare) * shortage * 0.5
   return ordered(atShare(start), atShare(end))
+}
+
+/** The share of its life from which on a certificate may be renewed, at the earliest. */
+export function renewalStartShare(shares: Pick<RenewalShares, 'after'> | undefined, lifeSeconds: number): number {
+  return shares?.after ?? DEFAULT_AFTER[lifeSeconds >= LONG_LIVED_SECONDS ? 'long' : 'short']
 }
 
 /** A client that reads of an end in the past renews at once (RFC 9773 §4.2). */
