@@ -17,6 +17,12 @@ export const command: Command = {
     const log = createLogger({ level: config.log.level, clock: context.clock })
     guardProcess(log)
     const signal = stopSignal()
+    // Also while it starts: that may wait for minutes, for a database or for the schema step of another server.
+    void signal.second.then(async () => {
+      log.warn('stop.forced')
+      await log.end()
+      process.exit(1)
+    })
     // Noted first: who waits for us to be ready may be gone in the moment in which we say so.
     const parent = process.ppid
     const reloads = reloadSignal(config.policy.file !== undefined)
@@ -33,11 +39,6 @@ export const command: Command = {
       await greet(context, server)
       const ended = await Promise.race([signal.first, server.failure, parentLost(parent, context)])
       if (ended instanceof Error) log.error('listener.failed', { error: ended })
-      void signal.second.then(async () => {
-        log.warn('stop.forced')
-        await log.end()
-        process.exit(1)
-      })
       await server.stop()
       return ended instanceof Error ? 1 : 0
     } catch (error) {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { issueOrder, placeOrder } from '../support/acme-story.ts'
 import { AcmeTestClient } from '../support/acme-test-client.ts'
-import { type SpawnedChancery, spawnChancery } from '../support/chancery.ts'
+import { runChancery, type SpawnedChancery, spawnChancery } from '../support/chancery.ts'
 import { type HttpTarget, startHttpTarget } from '../support/http-target.ts'
 
 const WORKERS = 12
@@ -242,4 +242,30 @@ test('KF-E14 readers that went away, of output and errors, end neither the serve
   help.stdout.destroy()
   const [end] = await once(help, 'close')
   assert.deepEqual({ end, said }, { end: 0, said: '' })
+})
+
+test('KF-E14 a second signal ends a start that waits for its database, too', async (t) => {
+  const silent = createServer((socket) => void t.after(() => socket.destroy()))
+  t.after(() => silent.close())
+  silent.listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const { port } = silent.address() as AddressInfo
+  const folder = await mkdtemp(join(tmpdir(), 'chancery-stop-starting-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const asked = once(silent, 'connection')
+  const spawned = Promise.withResolvers<ChildProcess>()
+  const url = `store.url=postgres://chancery@127.0.0.1:${port}/chancery`
+  const running = runChancery(['serve', '--set', url, '--set', 'store.postgres.connectTimeout=1h'], {
+    home: folder,
+    onSpawn: spawned.resolve,
+  })
+  const child = await spawned.promise
+  await asked
+  const timer = setTimeout(() => child.kill('SIGKILL'), 20_000)
+  child.kill('SIGTERM')
+  child.kill('SIGINT')
+  const { code, stdout } = await running
+  clearTimeout(timer)
+  assert.equal(code, 1)
+  assert.match(stdout, /"event":"stop\.forced"/)
 })
