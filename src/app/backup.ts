@@ -19,6 +19,8 @@ export interface BackupOptions {
   readonly withKeys: boolean
   readonly version: string
   readonly clock: Clock
+  /** Cuts the copy of the database short; then there is no backup. */
+  readonly signal?: AbortSignal
 }
 
 export interface Backup {
@@ -43,7 +45,10 @@ export async function createBackup(options: BackupOptions): Promise<Backup> {
   const partial = join(dirname(path), `.${basename(path)}.${process.pid}.partial`)
   try {
     await mkdir(partial, { recursive: true, mode: 0o700 })
-    const facts = await snapshot({ from: await databaseToCopy(config), path: join(partial, DATABASE_NAME) })
+    const facts = await snapshot(
+      { from: await databaseToCopy(config), path: join(partial, DATABASE_NAME) },
+      options.signal,
+    )
     const files: BackedUpFile[] = []
     const plainKeys: string[] = []
     for (const file of await filesToBackUp(home, config, options)) {

@@ -17,15 +17,29 @@ export type SnapshotResult =
  * Copies a database and looks over the copy, or looks over a copy that is there, on a thread of its own: looking at
  * every page of a large database takes seconds, and a server has requests to answer meanwhile.
  *
- * @throws {StoreError}
+ * @param signal ends the thread, wherever it is; what it wrote is then worth nothing
+ * @throws {StoreError} `busy` when it was ended so
  */
-export async function snapshot(task: SnapshotTask): Promise<SnapshotFacts> {
+export async function snapshot(task: SnapshotTask, signal?: AbortSignal): Promise<SnapshotFacts> {
   const worker = new Worker(new URL('./snapshot-worker.ts', import.meta.url), { workerData: task })
   const { promise, resolve, reject } = Promise.withResolvers<SnapshotResult>()
   worker.once('message', resolve)
   worker.once('error', reject)
-  worker.once('exit', (code) => reject(new StoreError('failed', `the copy ended with ${code}`)))
-  const result = await promise
-  if (!result.ok) throw new StoreError(result.code, result.message)
-  return result.facts
+  worker.once('exit', (code) =>
+    reject(
+      signal?.aborted === true
+        ? new StoreError('busy', 'the copy was cut short')
+        : new StoreError('failed', `the copy ended with ${code}`),
+    ),
+  )
+  const end = (): void => void worker.terminate()
+  signal?.addEventListener('abort', end)
+  if (signal?.aborted === true) end()
+  try {
+    const result = await promise
+    if (!result.ok) throw new StoreError(result.code, result.message)
+    return result.facts
+  } finally {
+    signal?.removeEventListener('abort', end)
+  }
 }
