@@ -17,6 +17,11 @@ import { StartError } from './start-error.ts'
 const MINUTE = 60
 const HOUR = 3600
 const INSTANCE_BEAT = 15
+/**
+ * What another server left is taken up when it is 30 s old (`RESUME_AFTER_SECONDS`) and not earlier, whatever stands here:
+ * its holder may be at work still, and clocks may differ. This is by how much it can become later than that.
+ */
+const RESUME_SECONDS = 10
 /** How much of the past a crash may take from the memory of the clock; less than any sane tolerance. */
 const CLOCK_NOTE_SECONDS = 30
 
@@ -44,7 +49,7 @@ export interface ChoreDeps {
 /** Starts everything that happens without anybody asking. */
 export function startChores(deps: ChoreDeps): void {
   const { background, config, enrollment, log, metrics, store, clock } = deps
-  background.every('resume', 30, async () => {
+  background.every('resume', RESUME_SECONDS, async () => {
     const finished = await enrollment.resume({ noOthers: deps.noOthers })
     if (finished > 0) log.info('enrollment.resumed', { finished })
   })
