@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { type FakeDns, startFakeDns } from '../../test/support/fake-dns.ts'
 import { startTcpTarget, type Target } from '../../test/support/http-target.ts'
@@ -159,6 +160,16 @@ test('a name without addresses and a name that does not exist are dns failures t
   await assert.rejects(to('broken.test'), failure('dns', false, /broken\.test could not be looked up.*SERVFAIL/))
 })
 
+test('a refused address ends the challenge only where there is no other that may still be found', async () => {
+  dns.script('half.test', ({ type, name }) =>
+    type === 'AAAA' ? { answers: [{ name, type, data: '::1' }] } : { rcode: 'SERVFAIL' },
+  )
+  dns.set('third.test', 'A', '127.0.0.1', '127.0.0.2', '10.0.0.3')
+  const to = (name: string) => door({ allow: [] }).withConnection(dnsHost(name), 80, aProbe(), addressOf)
+  await assert.rejects(to('half.test'), failure('connection', false, /::1 is a loopback.*A records .*SERVFAIL/))
+  await assert.rejects(to('third.test'), failure('connection', false, /127\.0\.0\.2 is .*1 more was not tried/))
+})
+
 test('KF-F08 a name with hundreds of addresses is tried at a few of them only', async () => {
   const many = Array.from({ length: 200 }, (_, i) => `127.0.1.${i + 1}`)
   dns.set('many.test', 'A', ...many)
@@ -184,6 +195,21 @@ test('KF-F08 connections to one address at once are bounded, and the others wait
   assert.equal(most, 3)
   await until(() => target.accepted === 20)
   assert.equal(outbound.open, 0)
+})
+
+test('an attempt that is called off in the moment of its connection does no work on it', async () => {
+  const stop = new AbortController()
+  const socket = new PassThrough()
+  const outbound = anOutbound(aResolver([dns.resolver]), {
+    dial: async () => {
+      queueMicrotask(() => queueMicrotask(() => stop.abort(new Error('stops'))))
+      return socket
+    },
+  })
+  let worked = 0
+  const outcome = outbound.withConnection(ipHost('127.0.0.1'), 80, aProbe(stop.signal), async () => worked++)
+  await assert.rejects(outcome, /stops/)
+  assert.deepEqual([worked, socket.destroyed, outbound.open], [0, true, 0])
 })
 
 test('KF-A15 the socket is destroyed when the work ends, fails, or is called off', async () => {

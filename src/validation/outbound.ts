@@ -27,7 +27,7 @@ export interface Outbound {
    * Connects, IPv6 first, and runs `work`; the socket is destroyed when it ends, in whatever way, or when the probe
    * is aborted.
    *
-   * @throws {ValidationFailure} `dns` or `connection`; hopeless when every address is refused by policy
+   * @throws {ValidationFailure} `dns` or `connection`; hopeless when every address that the host has is refused by policy
    */
   withConnection<T>(host: Host, port: number, probe: Probe, work: (connection: Connection) => Promise<T>): Promise<T>
   /** Connections open or being opened now. */
@@ -91,6 +91,8 @@ export function createOutbound(deps: OutboundDeps): Outbound {
         return { unreachable: `${endpoint} ${reason}` }
       }
       note('connected')
+      // An end in the same moment would ring no more.
+      probe.signal.throwIfAborted()
       probe.signal.addEventListener('abort', destroy, { once: true })
       return { done: await work({ socket, address, port }) }
     } finally {
@@ -102,9 +104,10 @@ export function createOutbound(deps: OutboundDeps): Outbound {
 
   return {
     async withConnection(host, port, probe, work) {
+      const resolved = await resolveHost(host, deps.resolver, probe)
       const faults: string[] = []
       let refusals = 0
-      for (const bytes of await resolveHost(host, deps.resolver, probe)) {
+      for (const bytes of resolved.addresses) {
         const address = formatIpAddress(bytes)
         const verdict = deps.egress.decide(bytes, port)
         if (!verdict.ok) {
@@ -118,6 +121,7 @@ export function createOutbound(deps: OutboundDeps): Outbound {
         faults.push(visited.unreachable)
         if (probe.signal.aborted) break
       }
+      faults.push(...resolved.gaps)
       throw new ValidationFailure('connection', `No connection to ${hostText(host)}: ${faults.join('; ')}`, {
         hopeless: refusals === faults.length,
       })

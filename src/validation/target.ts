@@ -18,14 +18,21 @@ export function hostText(host: Host): string {
 /** Of each family, so many addresses are tried at most; a name with more is a load on others (KF-F08). */
 const MAX_PER_FAMILY = 2
 
+export interface Resolved {
+  /** To be tried, as bytes, in this order; never empty. */
+  readonly addresses: readonly Buffer[]
+  /** Why the host may have other addresses, for the requester; empty when these are all. */
+  readonly gaps: readonly string[]
+}
+
 /**
- * The addresses to try, as bytes, in order: IPv6 before IPv4, families in turn, so that a dead IPv6 address does not
+ * The addresses to try, in order: IPv6 before IPv4, families in turn, so that a dead IPv6 address does not
  * use up the time of the attempt (CQ-V11). This is the only resolution of a hop (KF-A12).
  *
  * @throws {ValidationFailure} `dns` when there is none
  */
-export async function resolveHost(host: Host, resolver: Resolver, probe: Probe): Promise<readonly Buffer[]> {
-  if (host.type === 'ip') return [host.bytes]
+export async function resolveHost(host: Host, resolver: Resolver, probe: Probe): Promise<Resolved> {
+  if (host.type === 'ip') return { addresses: [host.bytes], gaps: [] }
   const [six, four] = await Promise.allSettled([
     resolver.lookup(host.name, 'AAAA', probe),
     resolver.lookup(host.name, 'A', probe),
@@ -41,13 +48,22 @@ export async function resolveHost(host: Host, resolver: Resolver, probe: Probe):
     for (const address of [v6[i], v4[i]]) if (address !== undefined) ordered.push(address)
   }
   if (ordered.length === 0) throw new ValidationFailure('dns', whyNone(host.name, six, four))
-  return ordered
+  const gaps = [...whyUnknown('AAAA', six), ...whyUnknown('A', four)]
+  const untried = v6.length + v4.length - ordered.length
+  if (untried > 0) gaps.push(`${untried} more ${untried === 1 ? 'was' : 'were'} not tried`)
+  return { addresses: ordered, gaps }
 }
 
 type AddressLookup = PromiseSettledResult<Lookup<'A'> | Lookup<'AAAA'>>
 
 function addresses(result: AddressLookup): readonly Buffer[] {
   return result.status === 'fulfilled' ? result.value.records.map((record) => record.address) : []
+}
+
+function whyUnknown(type: string, result: AddressLookup): string[] {
+  if (result.status === 'fulfilled') return []
+  const reason = result.reason instanceof DnsError ? result.reason.message : 'a fault of this server'
+  return [`its ${type} records could not be looked up: ${reason}`]
 }
 
 function whyNone(name: string, ...results: readonly AddressLookup[]): string {

@@ -5,7 +5,7 @@ import { systemRandom } from '../../src/lib/random.ts'
 import { createResolver, type Resolver } from '../../src/validation/dns/resolver.ts'
 import { createServerTable } from '../../src/validation/dns/servers.ts'
 import { createEgressPolicy, type OwnListener } from '../../src/validation/egress.ts'
-import { createOutbound, type Outbound } from '../../src/validation/outbound.ts'
+import { createOutbound, type Dial, type Outbound } from '../../src/validation/outbound.ts'
 import { newEvidence, type Probe } from '../../src/validation/probe.ts'
 import type { Host } from '../../src/validation/target.ts'
 
@@ -46,6 +46,7 @@ export function anOutbound(
     connectTimeoutMs?: number
     maxPerAddress?: number
     clock?: Clock
+    dial?: Dial
   } = {},
 ): Outbound {
   return createOutbound({
@@ -57,6 +58,7 @@ export function anOutbound(
     }),
     clock: options.clock ?? systemClock,
     connectTimeoutMs: options.connectTimeoutMs ?? 2_000,
+    dial: options.dial,
     ...(options.maxPerAddress === undefined ? {} : { maxPerAddress: options.maxPerAddress }),
   })
 }
