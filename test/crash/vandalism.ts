@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { digest } from '../../src/store/sql/encoding.ts'
 import { encodeSpent } from '../../src/store/sqlite/nonce-ledger.ts'
 import type { BetweenLives } from './harness/campaign.ts'
-import type { KnownAccount, KnownCertificate, KnownOrder, OutsideRecord } from './harness/record.ts'
+import type { KnownAccount, KnownCertificate, KnownOrder, KnownProof, OutsideRecord } from './harness/record.ts'
 
 /** Damage as a broken promise would leave it, and the promise that the harness must find broken. */
 export interface Vandalism {
@@ -37,6 +37,11 @@ export class Picker {
   certificate(fits: (certificate: KnownCertificate) => boolean = () => true): KnownCertificate {
     const isFree = ({ order }: KnownCertificate): boolean => !this.#taken.has(order) && !this.#taken.has(order.account)
     return this.#take([...this.#record.certificates.values()], (one) => isFree(one) && fits(one))
+  }
+
+  proof(): KnownProof {
+    const isReadable = ({ account }: KnownProof): boolean => !account.isDeactivated && !this.#taken.has(account)
+    return this.#take(this.#record.proofs, isReadable)
   }
 
   /** The oldest list that was seen, and the newest. */
@@ -101,7 +106,8 @@ export const VANDALISM: readonly Vandalism[] = [
     what: 'an order is claimed and nothing is known of what will be signed',
     promise: 'order-ends',
     apply({ database, pick }) {
-      const { path } = pick.order(({ status }) => status === 'pending')
+      // One that is about to fail would have its end.
+      const { path } = pick.order(({ status, mayFail }) => status === 'pending' && mayFail === undefined)
       database.prepare('UPDATE orders SET processing_at = created_at WHERE id = ?').run(idOf(path))
       return idOf(path)
     },
@@ -126,6 +132,24 @@ export const VANDALISM: readonly Vandalism[] = [
         .prepare('UPDATE certificates SET certificate_der = ?, certificate_sha256 = ? WHERE serial = ?')
         .run(other, digest(other), serial)
       return serial
+    },
+  },
+  {
+    what: 'an order has two certificates',
+    promise: 'one-certificate',
+    apply({ database, pick }) {
+      const [one, other] = [pick.certificate(), pick.certificate()]
+      database.prepare('UPDATE certificates SET order_id = ? WHERE serial = ?').run(idOf(one.order.path), other.serial)
+      return idOf(one.order.path)
+    },
+  },
+  {
+    what: 'a proof is forgotten',
+    promise: 'proofs',
+    apply({ database, pick }) {
+      const { path } = pick.proof()
+      database.prepare('UPDATE challenges SET validated_at = NULL WHERE authorization_id = ?').run(idOf(path))
+      return path
     },
   },
   {

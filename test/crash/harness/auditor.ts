@@ -2,7 +2,7 @@ import { generateTestKey } from '../../support/test-keys.ts'
 import type { Choices } from './choices.ts'
 import { type Gate, RunOver } from './gate.ts'
 import { isBadNonce, PatientClient, pathOf, pause } from './patient-client.ts'
-import type { KnownAccount, KnownCertificate, KnownOrder, OutsideRecord } from './record.ts'
+import type { KnownAccount, KnownCertificate, KnownOrder, KnownProof, OutsideRecord } from './record.ts'
 import { bindingOf } from './visit.ts'
 
 /** A look at one acknowledged thing. */
@@ -59,9 +59,10 @@ export class Auditor {
 
   /** Looks at everything, once, when nothing changes any more. */
   async sweep(): Promise<void> {
-    const { accounts, orders, certificates, spentEabKeys, nonces, revoked } = this.#record
+    const { accounts, orders, proofs, certificates, spentEabKeys, nonces, revoked } = this.#record
     const looks: Look[] = [
       ...accounts.map((one) => () => this.#lookAtAccount(one)),
+      ...proofs.map((one) => () => this.#lookAtProof(one)),
       ...orders.map((one) => () => this.#lookAtOrder(one)),
       ...[...certificates.values()].map((one) => () => this.#lookAtCertificate(one)),
       ...spentEabKeys.map((one) => () => this.#tryEabKey(one)),
@@ -82,7 +83,7 @@ export class Auditor {
   }
 
   #some(): Look[] {
-    const { accounts, orders, certificates, spentEabKeys, nonces, revoked } = this.#record
+    const { accounts, orders, proofs, certificates, spentEabKeys, nonces, revoked } = this.#record
     const { sample } = { sample: this.#choices.sample.bind(this.#choices) }
     return [
       ...sample(nonces, 2).map((nonce) => () => this.#tryNonce(nonce)),
@@ -90,6 +91,7 @@ export class Auditor {
       ...sample(revoked, 1).map((one) => () => this.#tryToRevoke(one)),
       ...sample(accounts, 1).map((one) => () => this.#lookAtAccount(one)),
       ...sample(orders, 2).map((one) => () => this.#lookAtOrder(one)),
+      ...sample(proofs, 1).map((one) => () => this.#lookAtProof(one)),
       ...sample([...certificates.values()], 2).map((one) => () => this.#lookAtCertificate(one)),
     ]
   }
@@ -137,6 +139,21 @@ export class Auditor {
       const { certificate } = order
       if (certificate !== undefined && reply.status === 200 && pathOf(reply.json.certificate) !== certificate.path)
         this.#record.violation('one-certificate', `${order.path} names another certificate: ${reply.text}`)
+    } finally {
+      client.close()
+    }
+  }
+
+  /** Proofs live longer than any run, so what was proved is proved still. */
+  async #lookAtProof({ account, path }: KnownProof): Promise<void> {
+    const { key } = account
+    if (account.isDeactivated || account.isUncertain) return
+    const client = this.#as(account)
+    try {
+      const { reply } = await client.postAsGet(path)
+      if (account.isDeactivated || account.isUncertain || account.key !== key) return
+      if (reply.status !== 200 || reply.json.status !== 'valid')
+        this.#record.violation('proofs', `${path} was proved, and is answered: ${reply.status} ${reply.text}`)
     } finally {
       client.close()
     }

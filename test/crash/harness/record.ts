@@ -38,6 +38,12 @@ export interface KnownCertificate {
   revokedFor?: number
 }
 
+/** An authorization that was seen valid. */
+export interface KnownProof {
+  readonly account: KnownAccount
+  readonly path: string
+}
+
 export interface Violation {
   /** Which promise was broken; one of the names in `docs/durability.md`. */
   readonly promise: string
@@ -61,6 +67,7 @@ const MAY_FOLLOW: Readonly<Record<OrderStatus, readonly OrderStatus[]>> = {
 export class OutsideRecord {
   readonly accounts: KnownAccount[] = []
   readonly orders: KnownOrder[] = []
+  readonly proofs: KnownProof[] = []
   readonly certificates = new Map<string, KnownCertificate>()
   readonly revoked: KnownCertificate[] = []
   readonly spentEabKeys: { readonly id: string; readonly macKey: Buffer; readonly account: KnownAccount }[] = []
@@ -115,6 +122,11 @@ export class OutsideRecord {
     this.orders.push(order)
     this.#write('order', { path: order.path, status: order.status, names: order.names })
     return order
+  }
+
+  proof(proof: KnownProof): void {
+    this.proofs.push(proof)
+    this.#write('proof', { path: proof.path })
   }
 
   /** Takes note of a status that was answered; it must not go back (RFC 8555 §7.1.6). */

@@ -174,6 +174,7 @@ export class Visit {
       this.#record.violation('proofs', `${path} should be ${wanted}: ${ended.reply.text}`)
       throw new WrongAnswer('authorization')
     }
+    if (!wrongly) this.#record.proof({ account: this.#account, path })
   }
 
   async #finalize(order: KnownOrder): Promise<void> {
