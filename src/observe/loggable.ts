@@ -46,11 +46,12 @@ function loggableText(text: string): string {
 
 /** Message, code and stack, and the same of its cause. */
 function loggableError(error: Error, depth: number): Record<string, unknown> {
-  const shown: Record<string, unknown> = { name: error.name, message: loggableText(error.message) }
-  const code = read(error, 'code')
-  if (code !== undefined) shown['code'] = loggable(code, depth + 1)
-  if (error.stack !== undefined) shown['stack'] = loggableText(error.stack)
-  if (error.cause !== undefined) shown['cause'] = loggable(error.cause, depth + 1)
+  const shown: Record<string, unknown> = {}
+  // Whatever was thrown may be in them: an error that cannot be logged would be heard of by nobody.
+  for (const part of ['name', 'message', 'code', 'stack', 'cause']) {
+    const value = read(error, part)
+    if (value !== undefined) shown[part] = loggable(value, depth + 1)
+  }
   if (error instanceof AggregateError) shown['errors'] = loggable(error.errors, depth + 1)
   return shown
 }

@@ -142,6 +142,26 @@ test('huge, deep, cyclic and throwing values end as a bounded line', () => {
   assert.deepEqual(last()['throwing'], { bad: '[unreadable]' })
 })
 
+test('an error whose parts are not what they should be is a line like any other', () => {
+  const cyclic: Record<string, unknown> = {}
+  cyclic['self'] = cyclic
+  const strange = [
+    Object.assign(new Error('x'), { message: { deep: cyclic } }),
+    Object.assign(new Error('x'), { message: undefined, stack: 5, name: cyclic, code: cyclic }),
+    Object.defineProperty(new Error('x'), 'stack', {
+      get: () => {
+        throw new Error('no stack')
+      },
+    }),
+  ]
+  for (const error of strange) {
+    const { log, lines } = recorder()
+    log.error('strange', { error })
+    assert.equal(lines.length, 1)
+    assert.equal(JSON.parse(lines[0]!).event, 'strange')
+  }
+})
+
 test('the ready line is written whatever the level, and nothing else below it', () => {
   const lines: string[] = []
   const log = createLogger({ level: 'error', clock: new FakeClock(), write: (line) => lines.push(line) })
