@@ -52,6 +52,16 @@ test('CQ-V06 the error of a failed query is not shown while the challenge is pro
   })
 })
 
+test('CQ-V06 a challenge whose authorization ended before its proof did says so, and what to do', () => {
+  for (const authorization of ['expired', 'deactivated', 'revoked', 'valid'] as const) {
+    const body = wire(renderChallenge(aChallenge({ respondedAt: at(-9) }), { authorization, urls }))
+    assert.equal(body.status, 'invalid')
+    assert.equal(body.error.type, 'urn:ietf:params:acme:error:unauthorized')
+    assert.match(body.error.detail, /place a new order/)
+    assert.doesNotMatch(JSON.stringify(body), /deactivated/)
+  }
+})
+
 test('CQ-O05 an authorization shows its base name, with wildcard true or no such member', () => {
   const plain = wire(renderAuthorization(anAuthorization(), context))
   assert.deepEqual(plain.identifier, { type: 'dns', value: 'www.corp.test' })
