@@ -1,6 +1,7 @@
 import { createBackup } from '../app/backup.ts'
 import { openHome } from '../app/home.ts'
 import { type Command, UsageError } from './command.ts'
+import { refuseNoDatabase } from './store-access.ts'
 import { chanceryVersion } from './version.ts'
 
 export const command: Command = {
@@ -15,6 +16,7 @@ export const command: Command = {
     const to = context.text('to')
     if (to === undefined) throw new UsageError('backup needs --to PATH')
     const config = await context.config()
+    await refuseNoDatabase(config.database)
     const home = await openHome(context.homePath)
     const { path, manifest, manifestSha256, plainKeys } = await createBackup({
       home,

@@ -5,7 +5,7 @@ import { decodePem } from '../lib/pem.ts'
 import { readForeignCertificate } from '../recovery/import-certificate.ts'
 import type { IssuedCertificate } from '../store/recovery.ts'
 import { type Command, CommandError, UsageError } from './command.ts'
-import { withStore } from './store-access.ts'
+import { refuseNoDatabase, withStore } from './store-access.ts'
 
 const MAX_FILE_BYTES = 64 << 20
 
@@ -21,7 +21,8 @@ export const command: Command = {
     const files = context.list('from')
     if (files.length === 0) throw new UsageError('certificates import needs --from FILE')
     const directory = context.text('directory') ?? 'default'
-    const { directories } = await context.config()
+    const { directories, database } = await context.config()
+    await refuseNoDatabase(database)
     if (!Object.hasOwn(directories, directory))
       throw new UsageError(`there is no directory ${directory}; known: ${Object.keys(directories).join(', ')}`)
     const home = await openHome(context.homePath)

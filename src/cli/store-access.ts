@@ -21,8 +21,7 @@ export async function withStoreOnly<T>(
   const config = await context.config()
   await refuseHalfRestored(context.homePath)
   const { database } = config
-  if (database.engine === 'sqlite' && !(await exists(database.path)))
-    throw new CommandError(`there is no database ${database.path}; set CHANCERY_HOME to the state folder of the server`)
+  await refuseNoDatabase(database)
   const store = await openStore(database, { clock: context.clock, random: context.random })
   try {
     await refuseMoved(store)
@@ -33,9 +32,10 @@ export async function withStoreOnly<T>(
 }
 
 /**
- * Opens the state folder's store beside a server that may be running, for one piece of work.
+ * Opens the state folder's store beside a server that may be running, for one piece of work. Nothing is made where there
+ * is none: of a mistyped folder it would be said that it holds no keys.
  *
- * @throws {ConfigError | HomeError | StoreError}
+ * @throws {CommandError | ConfigError | HomeError | StoreError}
  */
 export async function withStore<T>(
   context: CommandContext,
@@ -46,6 +46,7 @@ export async function withStore<T>(
   }) => Promise<T>,
 ): Promise<T> {
   const config = await context.config()
+  await refuseNoDatabase(config.database)
   const home = await openHome(context.homePath)
   const passphrase = await readPassphrase(config.keys.passphraseFile)
   const store = await openStore(config.database, { clock: context.clock, random: context.random })
@@ -60,6 +61,14 @@ export async function withStore<T>(
   } finally {
     await store.close()
   }
+}
+
+/** @throws {CommandError} */
+export async function refuseNoDatabase(database: ResolvedConfig['database']): Promise<void> {
+  if (database.engine === 'sqlite' && !(await exists(database.path)))
+    throw new CommandError(
+      `there is no database ${database.path}; set CHANCERY_HOME to the state folder of the server, or begin one with \`chancery init\``,
+    )
 }
 
 /** What is written to a database that was moved away is lost, and what is read there is old. */
