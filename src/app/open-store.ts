@@ -14,6 +14,8 @@ export interface OpenStoreOptions {
   readonly metrics?: Metrics
   /** True for a server: alone on a SQLite file, one of those that are listed on PostgreSQL. */
   readonly serves?: boolean
+  /** For commands: a write is refused once the database was moved away. */
+  readonly unlessMoved?: boolean
 }
 
 /**

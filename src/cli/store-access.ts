@@ -22,7 +22,7 @@ export async function withStoreOnly<T>(
   await refuseHalfRestored(context.homePath)
   const { database } = config
   await refuseNoDatabase(database)
-  const store = await openStore(database, { clock: context.clock, random: context.random })
+  const store = await openStore(database, { clock: context.clock, random: context.random, unlessMoved: true })
   try {
     await refuseMoved(store)
     return await work({ config, store })
@@ -49,7 +49,8 @@ export async function withStore<T>(
   await refuseNoDatabase(config.database)
   const home = await openHome(context.homePath)
   const passphrase = await readPassphrase(config.keys.passphraseFile)
-  const store = await openStore(config.database, { clock: context.clock, random: context.random })
+  const { clock, random } = context
+  const store = await openStore(config.database, { clock, random, unlessMoved: true })
   try {
     await refuseMoved(store)
     const { keys: wrappedKeys } = await loadStorageKey(home.storageKey, {

@@ -14,6 +14,9 @@ import { tableShapes } from './table-shapes.ts'
 
 const FORGET_MARK = 'DELETE FROM store_lineages WHERE lineage = ?'
 
+// Changes nothing, but waits for commands that are at a write (`unlessMoved`), and those that come later for the mark.
+const TOUCH_FIRST_LIFE = 'UPDATE store_lineages SET started_at = started_at WHERE epoch = 0'
+
 const COUNT_EVENTS = 'SELECT COUNT(*) AS count FROM audit_events'
 
 export interface MoveOptions {
@@ -113,6 +116,7 @@ async function stateOf(sql: Reads) {
 }
 
 async function addMark(sql: Sql, mark: MoveMark, now: Date): Promise<void> {
+  await sql.run(TOUCH_FIRST_LIFE)
   const epoch = ((await readLineages(sql)).at(-1)?.epoch ?? -1) + 1
   const newest = await newestMark(sql)
   await sql.run(BEGIN, epoch, markText(mark), now.getTime(), newest?.id ?? 0)

@@ -25,6 +25,8 @@ export interface PostgresStoreOptions {
   readonly metrics?: Metrics
   /** True for a server, which then stands in the table of instances; false, the default, for tools. */
   readonly serves?: boolean
+  /** For commands: a write is refused once the database was moved away. */
+  readonly unlessMoved?: boolean | undefined
   /** Replaced in tests only: which schema this program knows. */
   readonly migrations?: readonly Migration[]
 }
@@ -67,7 +69,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     throw new StoreError(error.code, `${describeAddress(address)}: ${error.message}`, { cause: error })
   }
   const nonces = createBatchedNonceStore(database)
-  const store = createSqlStore(database, { clock, log, nonces, instances })
+  const store = createSqlStore(database, { clock, log, nonces, instances, unlessMoved: options.unlessMoved })
   return {
     ...store,
     async close() {

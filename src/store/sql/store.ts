@@ -23,6 +23,7 @@ import type { RecordCache } from './record-cache.ts'
 import { createRecoveryStore } from './recovery.ts'
 import { createRetentionStore } from './retention.ts'
 import { createSecretStore } from './secrets.ts'
+import { unlessMoved } from './unless-moved.ts'
 import { createValidationJobStore } from './validation-jobs.ts'
 
 const END_JOB_LEASES = 'UPDATE validation_jobs SET lease_owner = NULL, lease_until = 0 WHERE lease_until > 0'
@@ -45,11 +46,13 @@ export interface SqlStoreOptions {
   readonly instances?: InstanceStore
   /** Whether the engine keeps every other server away; default: no. */
   readonly isOnlyServer?: boolean
+  /** For commands: see `unlessMoved`. */
+  readonly unlessMoved?: boolean | undefined
 }
 
 /** The store over any engine that speaks SQL; its tables are those of `migrations/`. */
 export function createSqlStore(engine: Database, options: SqlStoreOptions): Store {
-  const database = boundDatabase(engine)
+  const database = boundDatabase(options.unlessMoved === true ? unlessMoved(engine) : engine)
   const { clock, log, records, instances = ONE_SERVER, isOnlyServer = false } = options
   const { nonces = createNonceStore(database) } = options
   const instants = createClockStore(database)

@@ -38,6 +38,8 @@ export interface SqliteStoreOptions {
    * nonces in memory, and remembers what it read.
    */
   readonly exclusive?: boolean
+  /** For commands: a write is refused once the database was moved away. */
+  readonly unlessMoved?: boolean | undefined
   /** Replaced in tests only: how connections are opened, what copies the log, and which schema this program knows. */
   readonly connect?: Connect
   readonly connectLock?: Connect
@@ -56,7 +58,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const { clock, log, exclusive = false } = options
   const database = openDatabase(options)
   const { nonces, records } = database
-  return createSqlStore(database, { clock, log, nonces, records, isOnlyServer: exclusive })
+  const { unlessMoved } = options
+  return createSqlStore(database, { clock, log, nonces, records, isOnlyServer: exclusive, unlessMoved })
 }
 
 interface SqliteDatabase extends Database {
