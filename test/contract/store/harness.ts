@@ -148,6 +148,30 @@ export function revoke(
   return store.certificates.revoke(certificate, { now, reason, raiseToKeyCompromise, audit })
 }
 
+const COPIED = `issuer_id, order_id, account_id, directory, identifiers, profile, spki_sha256, not_before, not_after, tbs_der,
+  tbs_sha256, reserved_at, certificate_der, certificate_sha256, issued_at, revoked_at, revocation_reason,
+  revocation_sequence, revocation_changed_at`
+
+/**
+ * Puts copies of a revoked certificate beside it, under other serials, where a test needs rows by the thousand: one
+ * statement instead of three transactions for each.
+ */
+export async function copyRevoked(
+  { execute }: Pick<StoreUnderTest, 'execute'>,
+  certificate: { readonly issuerId: string; readonly serial: string },
+  serials: readonly string[],
+): Promise<void> {
+  if (serials.length === 0) return
+  await execute(
+    `INSERT INTO certificates (serial, ${COPIED})
+      WITH copies (copy) AS (VALUES ${serials.map(() => '(?)').join(', ')})
+      SELECT copy, ${COPIED} FROM copies, certificates WHERE issuer_id = ? AND serial = ?`,
+    ...serials,
+    certificate.issuerId,
+    certificate.serial,
+  )
+}
+
 export function publish(store: Store, issuerId: string, number: bigint, upTo: number, now: Date) {
   const crl = { issuerId, number, thisUpdate: now, nextUpdate: later(now, hours(24)), crlDer: anyDer() }
   return store.crls.publish(crl, upTo, auditEvent(now, 'crl.published'))
