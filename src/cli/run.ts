@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { HomeError } from '../app/home.ts'
 import { StartError } from '../app/start-error.ts'
-import { ConfigError } from '../config/config-error.ts'
+import { ConfigError, FlagError } from '../config/config-error.ts'
 import { IssuanceError } from '../issuance/issuance-error.ts'
-import { type Clock, systemClock } from '../lib/clock.ts'
+import { type Clock, keepAlive, systemClock } from '../lib/clock.ts'
 import { type Random, systemRandom } from '../lib/random.ts'
 import { PolicyFileError } from '../policy/language/policy-file-error.ts'
 import { LogError } from '../recovery/log-error.ts'
@@ -67,7 +67,13 @@ export async function runCli(argv: readonly string[], around: CliSurroundings): 
       clock: around.clock ?? systemClock,
       random: around.random ?? systemRandom,
     }
-    return await command.run(context)
+    // A write may wait for another process that holds the database, and the command must not end in the midst of it.
+    const end = keepAlive()
+    try {
+      return await command.run(context)
+    } finally {
+      end()
+    }
   } catch (error) {
     return explainFailure(error, around)
   }
@@ -87,7 +93,7 @@ const KNOWN_FAILURES = [
 
 /** Known failures in words; anything else with its stack, because then it is ours to repair. */
 function explainFailure(error: unknown, around: CliSurroundings): number {
-  if (error instanceof UsageError) {
+  if (error instanceof UsageError || error instanceof FlagError) {
     around.err(`chancery: ${error.message}`)
     return 2
   }

@@ -6,3 +6,6 @@ export class ConfigError extends Error {
     this.problems = problems
   }
 }
+
+/** A value that was given by a flag of the command line and cannot be read. */
+export class FlagError extends ConfigError {}

@@ -1,4 +1,4 @@
-import { ConfigError } from './config-error.ts'
+import { FlagError } from './config-error.ts'
 import { duration } from './schema.ts'
 
 /**
@@ -6,11 +6,11 @@ import { duration } from './schema.ts'
  *
  * @param where what the text was given for, such as `--expires`
  * @returns seconds
- * @throws {ConfigError}
+ * @throws {FlagError}
  */
 export function parseDuration(text: string, where: string): number {
   const parsed = duration.safeParse(/^\d+$/.test(text) ? Number(text) : text)
   if (!parsed.success)
-    throw new ConfigError([`${where}: ${text} is not a length of time; write it as 90s, 15m, 24h or 7d`])
+    throw new FlagError([`${where}: ${text} is not a length of time; write it as 90s, 15m, 24h or 7d`])
   return parsed.data
 }

@@ -36,6 +36,15 @@ export const systemClock: Clock = {
   after,
 }
 
+/**
+ * Keeps the process alive until the function it returns is called. For work that must come to its end although it waits
+ * for nothing but a clock, of which Node.js would think that there is nothing left to do.
+ */
+export function keepAlive(): () => void {
+  const timer = setInterval(() => {}, LONGEST_TIMER_MS)
+  return () => clearInterval(timer)
+}
+
 /** A longer timer would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 

@@ -239,7 +239,9 @@ test('policy replay says what a changed file would have refused, shortened and a
   assert.match((await policy('replay', '--since', future, '--with', next)).out, /^0 decisions since/)
   const long = await policy('replay', '--since', '400d', '--with', next)
   assert.match(long.err, /are not kept any more \(retention\.decisions\)/)
-  assert.equal((await policy('replay', '--since', 'ever')).code, 1)
+  const nonsense = await policy('replay', '--since', 'ever')
+  assert.equal(nonsense.code, 2, 'the command line was wrong, not the configuration')
+  assert.match(nonsense.err, /^chancery: --since: ever is not a length of time; write it as/)
 })
 
 test('policy versions tells of each file in force, and prints one as it was', async () => {
