@@ -128,7 +128,8 @@ export interface NearMiss {
 
 /**
  * A decision is a value. `deny` has at least one reason; all bad names are reported at once. `version` is that of the
- * rules that decided, absent for the server's own certificate and from times before there were any. Near misses are for the operator: they may tell of rules that are for others.
+ * rules that decided, absent for the server's own certificate and from times before there were any. Near misses are for the
+ * operator: they may tell of rules that are for others.
  */
 export type Decision =
   | {
