@@ -2,13 +2,15 @@ import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { type CheckpointThread, COPY } from '../../src/store/sqlite/checkpointer.ts'
+import { type CheckpointThread, COPY, MEASURE } from '../../src/store/sqlite/checkpointer.ts'
 import { type Connect, prepareCheckpoints } from '../../src/store/sqlite/connection.ts'
 import { IOERR_FSYNC, sqliteError } from '../support/faulty-database.ts'
 import { type Process, ProcessDied } from './machine.ts'
 
 const SQLITE_FULL = 13
 const SQLITE_BUSY = 5
+/** What a commit adds to the write-ahead log, about. The true number depends on the lengths of signatures, which no seed decides. */
+const PAGES_OF_A_COMMIT = 14
 
 /** What becomes of one commit. Killed before it, it is lost; killed after it, it has landed and nobody was told. */
 export type CommitFate = 'kept' | 'killed-before' | 'killed-after' | 'full' | 'landed-but-failed'
@@ -25,6 +27,8 @@ export class SimDisk {
   isBusy: () => boolean = () => false
   /** Commits that changed something. */
   commits = 0
+  /** How many of them were made before the write-ahead log was copied last. */
+  #copied = 0
   readonly #folder: string
   #outside: DatabaseSync | undefined
 
@@ -43,14 +47,20 @@ export class SimDisk {
     const connection = new ProcessConnection(this.path, false, process, this)
     prepareCheckpoints(connection)
     return {
-      async copy() {
+      copy: async () => {
         await process.clock.sleep(50)
         connection.exec(COPY)
+        this.#copied = this.commits
       },
       async close() {
         if (connection.isOpen) connection.close()
       },
     }
+  }
+
+  /** Length of the write-ahead log in pages, as the seed has it. */
+  get logPages(): number {
+    return (this.commits - this.#copied) * PAGES_OF_A_COMMIT
   }
 
   /** What is committed, seen from outside of all processes. */
@@ -135,6 +145,7 @@ class ProcessConnection extends DatabaseSync {
       return result
     }
     statement.run = wrapped as StatementSync['run']
+    if (sql === MEASURE) statement.get = () => ({ log: this.#disk.logPages })
     // Some changes come with an answer (RETURNING), and so by get or all.
     for (const name of ['get', 'all'] as const) {
       const read = statement[name].bind(statement) as StatementSync['get']

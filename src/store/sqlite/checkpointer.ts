@@ -12,7 +12,7 @@ const HOLD_MS = 250
 const CLOSE_MS = 5_000
 
 // Measures the log and copies nothing.
-const MEASURE = 'PRAGMA wal_checkpoint(NOOP)'
+export const MEASURE = 'PRAGMA wal_checkpoint(NOOP)'
 export const COPY = 'PRAGMA wal_checkpoint(PASSIVE)'
 
 /** Copies what it can of the log to the database on another thread. Rejects with what node:sqlite throws. */
