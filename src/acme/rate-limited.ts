@@ -31,6 +31,16 @@ export function admitted(admission: Admission, limits: Limits): readonly Charge[
   return admission.taken
 }
 
+/** What comes of the work that this was taken for; where it fails, it is given back. */
+export async function orGivenBack<T>(work: Promise<T>, taken: readonly Charge[], limits: Limits): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    limits.giveBack(taken)
+    throw error
+  }
+}
+
 /** How many names of a pause are told in the detail, which is all that users see. */
 const SHOWN_NAMES = 3
 

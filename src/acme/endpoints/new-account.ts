@@ -9,7 +9,7 @@ import type { AcmeResponse, AcmeServices, AuthenticatedRequest, Endpoint, JsonOb
 import { readJwk } from '../jws/jwk.ts'
 import { readFlag, requireObject } from '../payload.ts'
 import { AcmeError } from '../problem.ts'
-import { admitted } from '../rate-limited.ts'
+import { admitted, orGivenBack } from '../rate-limited.ts'
 import { renderAccount } from '../render/account.ts'
 
 /**
@@ -75,10 +75,7 @@ async function create(
       },
     },
   }
-  const result = await services.store.accounts.create(account, creation).catch((error: unknown) => {
-    limits.giveBack(taken)
-    throw error
-  })
+  const result = await orGivenBack(services.store.accounts.create(account, creation), taken, limits)
   switch (result.outcome) {
     case 'created':
       return { ...located(result.account, request), status: 201 }

@@ -8,7 +8,7 @@ import { accountOf } from '../find-owned.ts'
 import { identifierError, readIdentifier } from '../identifiers.ts'
 import { planAuthorizations } from '../plan-authorizations.ts'
 import { AcmeError } from '../problem.ts'
-import { admitted } from '../rate-limited.ts'
+import { admitted, orGivenBack } from '../rate-limited.ts'
 import { authorizationResponse } from './authorization.ts'
 
 /**
@@ -37,14 +37,8 @@ export const newAuthz: Endpoint = async (request, services) => {
   const asked = { directory: directory.name, account, identifiers: [identifier], isOrder: false }
   const taken = admitted(await limits.order(asked), limits)
   const now = services.clock.now()
-  const { found, isNew } = await authorize(
-    identifier,
-    { request, account, now, methods: grant?.methods },
-    services,
-  ).catch((error: unknown) => {
-    limits.giveBack(taken)
-    throw error
-  })
+  const work = authorize(identifier, { request, account, now, methods: grant?.methods }, services)
+  const { found, isNew } = await orGivenBack(work, taken, limits)
   // What was authorized already costs nothing.
   if (!isNew) limits.giveBack(taken)
   request.log.info('authorization.created', { authorizationId: found.id, reused: !isNew })

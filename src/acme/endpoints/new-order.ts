@@ -15,7 +15,7 @@ import { requireObject } from '../payload.ts'
 import type { AuthorizationPlan } from '../plan-authorizations.ts'
 import { planAuthorizations } from '../plan-authorizations.ts'
 import { AcmeError } from '../problem.ts'
-import { admitted } from '../rate-limited.ts'
+import { admitted, orGivenBack } from '../rate-limited.ts'
 import { renderCertificateId } from '../renewal/certificate-id.ts'
 import { readReplaces } from '../renewal/replaces.ts'
 import type { RequestedValidity } from '../requested-validity.ts'
@@ -47,10 +47,7 @@ export const newOrder: Endpoint = async (request, services) => {
   const asked = { directory: directory.name, account, identifiers: names, isOrder: true }
   const taken = admitted(await limits.order(asked), limits)
   const placing = { request, account, identifiers, profile: narrowProfile(profile, grant), validity, replaces, now }
-  const placed = await placeOrder({ ...placing, methods: grant?.methods }, services).catch((error: unknown) => {
-    limits.giveBack(taken)
-    throw error
-  })
+  const placed = await orGivenBack(placeOrder({ ...placing, methods: grant?.methods }, services), taken, limits)
   const found = { order: placed.order, authorizations: placed.plan.authorizations }
   services.metrics.count('chancery_orders_total', { event: 'created' })
   request.log.info('order.created', {

@@ -101,7 +101,7 @@ async function follow<T extends QueryType>(
     trace.authenticated &&= message.authenticated
     const asked = current
     let isOthers = false
-    for (let target = aliasOf(message, current); target !== undefined; ) {
+    for (let target = aliasOf(message, current); target !== undefined; target = aliasOf(message, current)) {
       current = foldName(target)
       trace.aliases.push(current)
       if (seen.has(current)) throw new DnsError('alias', `the aliases (CNAME) of ${name} go round in a circle`)
@@ -110,7 +110,7 @@ async function follow<T extends QueryType>(
       }
       seen.add(current)
       isOthers = isOfOthers(deps.servers, current, asked)
-      target = isOthers ? undefined : aliasOf(message, current)
+      if (isOthers) break
     }
     if (isOthers) continue
     const records = message.answers.filter(
