@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { test } from 'node:test'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
 import { startFlakyProxy } from '../../../test/support/flaky-proxy.ts'
-import {
-  missingPostgres,
-  type PostgresServer,
-  startPostgres,
-  TEST_SETTINGS,
-} from '../../../test/support/postgres-server.ts'
+import { startPostgres, TEST_SETTINGS } from '../../../test/support/postgres-server.ts'
+import { describeOnPostgres } from '../../../test/support/postgres-suite.ts'
 import { RecordingLogger, RecordingMetrics } from '../../../test/support/recorders.ts'
 import {
   accountRecord,
@@ -70,35 +66,25 @@ async function eventually(check: () => Promise<boolean>): Promise<void> {
   }
 }
 
-describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => {
-  let server: PostgresServer
-  const opened: Store[] = []
-  before(async () => {
-    server = await startPostgres()
-  })
-  after(async () => {
-    for (const store of opened) await store.close()
-    await server.stop()
-  })
-
+describeOnPostgres('the store on PostgreSQL', (suite) => {
   async function open(database: string, options: Partial<PostgresStoreOptions> = {}): Promise<Store> {
     const store = await openPostgresStore({
-      address: server.address(database),
+      address: suite.server.address(database),
       settings: TEST_SETTINGS,
       clock,
       ...options,
     })
-    opened.push(store)
+    suite.opened.push(store)
     return store
   }
 
-  const address = (port: number, database: string) => ({ ...server.address(database), host: '127.0.0.1', port })
+  const address = (port: number, database: string) => ({ ...suite.server.address(database), host: '127.0.0.1', port })
 
   test('KF-E02 a server that would lose what it acknowledges is refused, and told what to set', async () => {
-    const database = await server.createDatabase()
-    await server.sql(database, `ALTER DATABASE ${database} SET synchronous_commit = off`)
+    const database = await suite.server.createDatabase()
+    await suite.server.sql(database, `ALTER DATABASE ${database} SET synchronous_commit = off`)
     await assert.rejects(open(database), { code: 'failed', message: /synchronous_commit = off.*ALTER ROLE/ })
-    await server.sql(database, `ALTER DATABASE ${database} SET synchronous_commit = local`)
+    await suite.server.sql(database, `ALTER DATABASE ${database} SET synchronous_commit = local`)
     await open(database)
   })
 
@@ -114,17 +100,17 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
   })
 
   test('a database of another encoding, one that only reads, and one that is not there are refused with what to do', async () => {
-    await server.sql('postgres', "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
+    await suite.server.sql('postgres', "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
     await assert.rejects(open('latin'), { code: 'failed', message: /LATIN1.*createdb --encoding=UTF8/ })
-    const database = await server.createDatabase()
-    await server.sql(database, `ALTER DATABASE ${database} SET default_transaction_read_only = on`)
+    const database = await suite.server.createDatabase()
+    await suite.server.sql(database, `ALTER DATABASE ${database} SET default_transaction_read_only = on`)
     await assert.rejects(open(database), { code: 'busy', message: /only reads.*primary/ })
     await assert.rejects(open('nowhere'), { code: 'failed', message: /nowhere.*createdb/ })
   })
 
   test('KF-E01 a COMMIT that was lost is not acknowledged, and can be repeated', async () => {
-    const database = await server.createDatabase()
-    const proxy = await startFlakyProxy({ host: '127.0.0.1', port: server.port })
+    const database = await suite.server.createDatabase()
+    const proxy = await startFlakyProxy({ host: '127.0.0.1', port: suite.server.port })
     const store = await open(database, { address: address(proxy.port, database) })
     const account = accountRecord(clock.now())
     proxy.cutAt(COMMIT, 'lost')
@@ -135,8 +121,8 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
   })
 
   test('KF-E01 a COMMIT that landed while its answer was lost is not acknowledged, and repeating it is safe', async () => {
-    const database = await server.createDatabase()
-    const proxy = await startFlakyProxy({ host: '127.0.0.1', port: server.port })
+    const database = await suite.server.createDatabase()
+    const proxy = await startFlakyProxy({ host: '127.0.0.1', port: suite.server.port })
     const store = await open(database, { address: address(proxy.port, database) })
     for (const how of ['landed', 'disowned'] as const) {
       const account = accountRecord(clock.now())
@@ -146,7 +132,7 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
       proxy.cutAt(COMMIT, how)
       await assert.rejects(createOrder(store, account), { code: 'busy', message: /whether it did is not known/ })
     }
-    assert.equal(await server.sql(database, 'SELECT count(*) FROM orders'), '2')
+    assert.equal(await suite.server.sql(database, 'SELECT count(*) FROM orders'), '2')
     proxy.cutAt('INSERT INTO nonces', 'landed')
     await assert.rejects(spend(store, 'a'), { code: 'busy' })
     assert.equal(await spend(store, 'a'), false, 'a nonce that may be spent is spent')
@@ -154,8 +140,8 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
   })
 
   test('a connection lost before its COMMIT costs the caller nothing: the write is made on another one', async () => {
-    const database = await server.createDatabase()
-    const proxy = await startFlakyProxy({ host: '127.0.0.1', port: server.port })
+    const database = await suite.server.createDatabase()
+    const proxy = await startFlakyProxy({ host: '127.0.0.1', port: suite.server.port })
     const store = await open(database, { address: address(proxy.port, database) })
     for (const how of ['lost', 'landed'] as const) {
       proxy.cutAt('INSERT INTO accounts', how)
@@ -166,8 +152,8 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
   })
 
   test('a server that falls silent: the request ends with `busy` after its deadline, the next goes on', async () => {
-    const database = await server.createDatabase()
-    const proxy = await startFlakyProxy({ host: '127.0.0.1', port: server.port })
+    const database = await suite.server.createDatabase()
+    const proxy = await startFlakyProxy({ host: '127.0.0.1', port: suite.server.port })
     const settings = { ...TEST_SETTINGS, statementTimeout: 1 }
     const store = await open(database, { address: address(proxy.port, database), settings })
     proxy.cutAt(COMMIT, 'silent')
@@ -178,14 +164,17 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
 
   /** Somebody else changes the accounts and takes four seconds over it; @returns what waits for their end. */
   async function holdRow(database: string): Promise<() => Promise<void>> {
-    const holding = server.sql(database, 'BEGIN; UPDATE accounts SET contact = contact; SELECT pg_sleep(4); COMMIT')
+    const holding = suite.server.sql(
+      database,
+      'BEGIN; UPDATE accounts SET contact = contact; SELECT pg_sleep(4); COMMIT',
+    )
     const asleep = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
-    await eventually(async () => (await server.sql(database, asleep)) === '1')
+    await eventually(async () => (await suite.server.sql(database, asleep)) === '1')
     return async () => void (await holding)
   }
 
   test('a row held for too long: the write ends with `busy` and leaves nothing', async () => {
-    const database = await server.createDatabase()
+    const database = await suite.server.createDatabase()
     const store = await open(database, { settings: { ...TEST_SETTINGS, lockTimeout: 1 } })
     const account = accountRecord(clock.now())
     await createAccount(store, account)
@@ -203,30 +192,34 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
   })
 
   test('what was sent along with a statement that failed can be sent again on the same connection', async () => {
-    const database = await server.createDatabase()
+    const database = await suite.server.createDatabase()
     const store = await open(database, { settings: { ...TEST_SETTINGS, poolSize: 1, lockTimeout: 1 } })
     const pids = "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE application_name = 'chancery'"
     const account = accountRecord(clock.now())
     await createAccount(store, account)
-    const before = await server.sql(database, pids)
+    const before = await suite.server.sql(database, pids)
     const release = await holdRow(database)
     await assert.rejects(createOrder(store, account), { code: 'busy', message: /lock/ })
     await release()
     assert.equal(await createOrder(store, account), 'created')
     assert.equal(await createOrder(store, account), 'created')
-    assert.equal(await server.sql(database, pids), before)
+    assert.equal(await suite.server.sql(database, pids), before)
   })
 
   test('when no connection is free in time the answer is `busy`, and the pool recovers', async () => {
-    const database = await server.createDatabase()
+    const database = await suite.server.createDatabase()
     const settings = { ...TEST_SETTINGS, poolSize: 2, connectTimeout: 1, acquireTimeout: 1 }
     const store = await open(database, { settings })
     const account = accountRecord(clock.now())
     await createAccount(store, account)
-    const holding = server.sql(database, 'BEGIN; UPDATE accounts SET contact = contact; SELECT pg_sleep(3); COMMIT')
+    const holding = suite.server.sql(
+      database,
+      'BEGIN; UPDATE accounts SET contact = contact; SELECT pg_sleep(3); COMMIT',
+    )
     await eventually(
       async () =>
-        (await server.sql(database, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")) === '1',
+        (await suite.server.sql(database, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")) ===
+        '1',
     )
     const now = clock.now()
     const change = () =>
@@ -239,7 +232,7 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
   })
 
   test('KF-E01 PostgreSQL killed and started again under writes, three times: nothing acknowledged is lost', async () => {
-    const database = await server.createDatabase()
+    const database = await suite.server.createDatabase()
     const log = new RecordingLogger()
     const settings = { ...TEST_SETTINGS, connectTimeout: 2, acquireTimeout: 2 }
     const store = await open(database, { settings, log })
@@ -265,8 +258,8 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
     for (let round = 0; round < 3; round++) {
       const before = acknowledged.length
       await eventually(async () => acknowledged.length > before + 40)
-      await server.crash()
-      await server.start()
+      await suite.server.crash()
+      await suite.server.start()
       await eventually(async () => acknowledged.length > before + 80)
     }
     running = false
@@ -279,7 +272,7 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
   })
 
   test('what a busy account does at once waits in line, and nothing of it has to be begun again', async () => {
-    const database = await server.createDatabase()
+    const database = await suite.server.createDatabase()
     const metrics = new RecordingMetrics()
     const store = await open(database, { metrics })
     const now = clock.now()
@@ -294,15 +287,15 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
   })
 
   test('KF-E16 eight servers that start at once on an empty database apply each step once', async () => {
-    const database = await server.createDatabase()
+    const database = await suite.server.createDatabase()
     const stores = await Promise.all(Array.from({ length: 8 }, () => open(database, { serves: true })))
-    const applied = await server.sql(database, 'SELECT count(*) FROM schema_migrations')
+    const applied = await suite.server.sql(database, 'SELECT count(*) FROM schema_migrations')
     assert.equal(Number(applied), newest)
-    assert.equal((await stores[0]?.instances.list())?.length, 8)
+    assert.equal((await stores[0]?.instances.list())?.length, stores.length)
   })
 
   test('KF-E16 an old program works on beside a new one whose step only adds, and can be started again', async () => {
-    const database = await server.createDatabase()
+    const database = await suite.server.createDatabase()
     const old = await open(database, { serves: true })
     const statements = () => ['ALTER TABLE accounts ADD COLUMN nickname TEXT', 'CREATE TABLE more (id TEXT)']
     const young = await open(database, { serves: true, migrations: nextStep({ readableFrom: 1, statements }) })
@@ -319,7 +312,7 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
   })
 
   test('KF-E16 a step that older programs cannot live with waits until none runs, and then they are refused', async () => {
-    const database = await server.createDatabase()
+    const database = await suite.server.createDatabase()
     const old = await open(database, { serves: true })
     const contracted = nextStep({ statements: () => ['ALTER TABLE accounts DROP COLUMN first_order_at'] })
     await assert.rejects(open(database, { serves: true, migrations: contracted }), {
@@ -333,7 +326,7 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
   })
 
   test('KF-E16 a program that is cut off while the schema contracts learns of it at its next heartbeat', async () => {
-    const database = await server.createDatabase()
+    const database = await suite.server.createDatabase()
     const wall = new FakeClock()
     const old = await open(database, { serves: true, clock: withWall(wall) })
     assert.equal(await old.instances.beat(), undefined)
@@ -345,7 +338,7 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
   })
 
   test('KF-E16 a step that fails is undone as a whole, and the old program goes on', async () => {
-    const database = await server.createDatabase()
+    const database = await suite.server.createDatabase()
     const old = await open(database)
     const broken = nextStep({
       readableFrom: 1,
@@ -361,7 +354,7 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
   })
 
   test('KF-E16 a step that was changed after its release is refused', async () => {
-    const database = await server.createDatabase()
+    const database = await suite.server.createDatabase()
     await open(database)
     const statements: Migration['statements'] = (dialect) => [
       ...initial.statements(dialect),
@@ -372,7 +365,7 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
   })
 
   test('KF-B06 one nonce shown to four servers a hundred times at once is accepted once', async () => {
-    const database = await server.createDatabase()
+    const database = await suite.server.createDatabase()
     const stores = await Promise.all(Array.from({ length: 4 }, () => open(database)))
     const ids = Array.from({ length: 40 }, (_, index) => `nonce ${index}`)
     const results = await Promise.all(
@@ -386,15 +379,15 @@ describe('the store on PostgreSQL', { skip: missingPostgres() ?? false }, () => 
     const { chmod, mkdtemp, writeFile } = await import('node:fs/promises')
     const { tmpdir } = await import('node:os')
     const { join } = await import('node:path')
-    const database = await server.createDatabase()
-    await server.sql(
+    const database = await suite.server.createDatabase()
+    await suite.server.sql(
       database,
       `CREATE ROLE with_password LOGIN PASSWORD 'correct-horse'; GRANT ALL ON SCHEMA public TO with_password`,
     )
     const file = join(await mkdtemp(join(tmpdir(), 'chancery-pgpass-')), 'password')
     await writeFile(file, 'correct-horse\n', { mode: 0o600 })
-    await server.requirePassword('with_password')
-    const options = { address: { ...address(server.port, database), user: 'with_password' } }
+    await suite.server.requirePassword('with_password')
+    const options = { address: { ...address(suite.server.port, database), user: 'with_password' } }
     const store = await open(database, { ...options, settings: { ...TEST_SETTINGS, passwordFile: file } })
     await store.ping()
     await assert.rejects(open(database, options), { message: /does not let us in.*passwordFile/ })

@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { test } from 'node:test'
 import { FakeClock } from '../../../test/support/fake-clock.ts'
-import {
-  missingPostgres,
-  type PostgresServer,
-  startPostgres,
-  TEST_SETTINGS,
-} from '../../../test/support/postgres-server.ts'
+import { TEST_SETTINGS } from '../../../test/support/postgres-server.ts'
+import { describeOnPostgres } from '../../../test/support/postgres-suite.ts'
 import { auditEvent, problem } from '../../../test/support/records.ts'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { systemRandom } from '../../lib/random.ts'
@@ -18,22 +14,12 @@ import { openPostgresStore } from './engine.ts'
 /** Longer than a server is waited for. */
 const TAKEN_FOR_DEAD_MS = 121_000
 
-describe('a server that was taken for dead and is not', { skip: missingPostgres() ?? false }, () => {
-  let server: PostgresServer
-  const opened: Store[] = []
-  before(async () => {
-    server = await startPostgres()
-  })
-  after(async () => {
-    for (const store of opened) await store.close()
-    await server.stop()
-  })
-
+describeOnPostgres('a server that was taken for dead and is not', (suite) => {
   async function openAt(database: string, wall: FakeClock, options: { readonly serves?: boolean } = {}) {
     const clock: Clock = { ...systemClock, now: () => wall.now() }
-    const address = server.address(database)
+    const address = suite.server.address(database)
     const store = await openPostgresStore({ address, settings: TEST_SETTINGS, clock, ...options })
-    opened.push(store)
+    suite.opened.push(store)
     return { store, end: postgresEnd({ address, settings: TEST_SETTINGS }, database, { clock }) }
   }
 
@@ -48,8 +34,8 @@ describe('a server that was taken for dead and is not', { skip: missingPostgres(
 
   test('KF-E07 KF-E08 learns at its next heartbeat that the database was moved away', async () => {
     const wall = new FakeClock()
-    const from = await server.createDatabase()
-    const to = await server.createDatabase()
+    const from = await suite.server.createDatabase()
+    const to = await suite.server.createDatabase()
     const lost = await serve(from, wall)
     await wall.advance(TAKEN_FOR_DEAD_MS)
     const [source, target] = [await openAt(from, wall), await openAt(to, wall)]
@@ -63,7 +49,7 @@ describe('a server that was taken for dead and is not', { skip: missingPostgres(
 
   test('KF-E08 KF-B06 learns at its next heartbeat that the database was restored, and all its nonces are void', async () => {
     const wall = new FakeClock()
-    const database = await server.createDatabase()
+    const database = await suite.server.createDatabase()
     const lost = await serve(database, wall)
     await wall.advance(TAKEN_FOR_DEAD_MS)
     const { store: tool } = await openAt(database, wall)
