@@ -286,9 +286,9 @@ describeOnPostgres('the store on PostgreSQL', (suite) => {
     assert.deepEqual(retries, [])
   })
 
-  test('KF-E16 eight servers that start at once on an empty database apply each step once', async () => {
+  test('KF-E16 many servers that start at once on an empty database apply each step once, and none is refused', async () => {
     const database = await suite.server.createDatabase()
-    const stores = await Promise.all(Array.from({ length: 8 }, () => open(database, { serves: true })))
+    const stores = await Promise.all(Array.from({ length: 40 }, () => open(database, { serves: true })))
     const applied = await suite.server.sql(database, 'SELECT count(*) FROM schema_migrations')
     assert.equal(Number(applied), newest)
     assert.equal((await stores[0]?.instances.list())?.length, stores.length)

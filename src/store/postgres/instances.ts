@@ -72,11 +72,11 @@ export function createInstanceStore(
         const newest = (await readLineages(sql)).at(-1)
         const problem = tooNew(knownSchema, steps) ?? ended(life, newest)
         if (problem !== undefined) return { problem }
-        const now = clock.now().getTime()
-        await sql.run(BEAT, id, name, knownSchema, startedAt.getTime(), now)
-        await sql.run(FORGET_DEAD, now - DEAD_AFTER_MS)
+        await sql.run(BEAT, id, name, knownSchema, startedAt.getTime(), clock.now().getTime())
         return { life: newest?.lineage }
       }, 'SERIALIZABLE')
+      // By itself: it reads the rows of all, and each heartbeat that read what others write would make theirs fail.
+      await database.write((sql) => sql.run(FORGET_DEAD, clock.now().getTime() - DEAD_AFTER_MS))
       life ??= seen.life
       return seen.problem
     },

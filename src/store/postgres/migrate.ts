@@ -53,16 +53,24 @@ export async function migrate(
   { clock, log }: { readonly clock: Clock; readonly log: Logger | undefined },
 ): Promise<void> {
   await prepareTables(database)
-  for (;;) {
-    const missing = await missingMigrations(database, known)
-    if (missing.length === 0) return
-    const applied = await database
-      .write((sql) => applyNext(sql, known, clock.now()), 'SERIALIZABLE')
-      .catch((error: unknown) => {
-        throw explain(error, missing[0])
-      })
-    if (applied !== undefined) log?.info('store.migrated', { step: applied.number, name: applied.name })
+  let missing = await missingMigrations(database, known)
+  while (missing.length > 0) {
+    const [step] = missing
+    try {
+      const applied = await database.write((sql) => applyNext(sql, known, clock.now()), 'SERIALIZABLE')
+      if (applied !== undefined) log?.info('store.migrated', { step: applied.number, name: applied.name })
+    } catch (error) {
+      // Each step of another process fails ours, and where many start together more often than a write is repeated.
+      // As long as the steps become fewer somebody gets on, and nobody's start has failed.
+      const left = wasBeaten(error) ? await missingMigrations(database, known) : missing
+      if (left.length === missing.length) throw explain(error, step)
+    }
+    missing = await missingMigrations(database, known)
   }
+}
+
+function wasBeaten(error: unknown): boolean {
+  return error instanceof StoreError && sqlState(error.cause) === '40001'
 }
 
 async function prepareTables(database: Transactions): Promise<void> {
