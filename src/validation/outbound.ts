@@ -7,6 +7,7 @@ import type { Resolver } from './dns/resolver.ts'
 import type { EgressPolicy } from './egress.ts'
 import { ValidationFailure } from './failure.ts'
 import type { Probe } from './probe.ts'
+import { isShortage } from './shortage.ts'
 import { Slots } from './slots.ts'
 import { formatEndpoint } from './socket-address.ts'
 import { type Host, hostText, resolveHost } from './target.ts'
@@ -28,6 +29,7 @@ export interface Outbound {
    * is aborted.
    *
    * @throws {ValidationFailure} `dns` or `connection`; hopeless when every address that the host has is refused by policy
+   * @throws {Error} of the system when this machine has run out of what a connection needs
    */
   withConnection<T>(host: Host, port: number, probe: Probe, work: (connection: Connection) => Promise<T>): Promise<T>
   /** Connections open or being opened now. */
@@ -88,6 +90,7 @@ export function createOutbound(deps: OutboundDeps): Outbound {
       } catch (error) {
         const reason = whyUnreachable(error, probe.signal)
         note(reason)
+        if (isShortage(error)) throw error
         return { unreachable: `${endpoint} ${reason}` }
       }
       note('connected')

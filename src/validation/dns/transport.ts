@@ -1,6 +1,7 @@
 import type { Socket as UdpSocket } from 'node:dgram'
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
+import { isShortage } from '../shortage.ts'
 import { DnsError } from './dns-error.ts'
 
 /** One configured resolver. */
@@ -27,6 +28,7 @@ const MAX_STRAYS = 16
  *
  * @param receive judges a packet; what it throws ends the question
  * @throws {DnsError} `unreachable`, or `refused` after too many strays; the signal's reason when aborted
+ * @throws {Error} of the system when this machine has run out of what a socket needs
  */
 export function askByUdp<T>(
   server: DnsServer,
@@ -71,6 +73,7 @@ export function askByUdp<T>(
  * Asks by TCP: one question, one answer, then the connection is closed (RFC 7766).
  *
  * @throws {DnsError} `unreachable` or `malformed`; the signal's reason when aborted; what `receive` throws
+ * @throws {Error} of the system when this machine has run out of what a socket needs
  */
 export function askByTcp<T>(
   server: DnsServer,
@@ -122,7 +125,8 @@ export function askByTcp<T>(
 
 export const socketTransport: DnsTransport = { udp: askByUdp, tcp: askByTcp }
 
-function unreachable(error: Error): DnsError {
+function unreachable(error: Error): Error {
+  if (isShortage(error)) return error
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'no connection'
   return new DnsError('unreachable', `the resolver could not be reached (${code})`, { cause: error })
 }
