@@ -69,6 +69,12 @@ export class AcmeClient {
     this.#address = `10.9.${b}.${c}`
   }
 
+  /** Forgets its account. */
+  begin(): void {
+    this.key = generateTestKey('ES256')
+    this.kid = undefined
+  }
+
   keyAuthorization(token: string): string {
     return `${token}.${this.key.thumbprint}`
   }

@@ -1,5 +1,8 @@
+import { X509Certificate } from 'node:crypto'
 import type { Enrollment } from '../../src/enrollment/enrollment.ts'
-import type { CertificateStore, RetentionPolicy, Store } from '../../src/store/store.ts'
+import type { Policy } from '../../src/policy/decision.ts'
+import type { CertificateRecord, CrlRecord } from '../../src/store/records.ts'
+import type { CertificateStore, CrlStore, RetentionPolicy, Store } from '../../src/store/store.ts'
 import type { ValidationRunnerDeps } from '../../src/validation/job-runner.ts'
 import type { Process } from './machine.ts'
 
@@ -7,6 +10,7 @@ import type { Process } from './machine.ts'
 export interface Plant {
   readonly store?: (store: Store, process: Process) => Store
   readonly enrollment?: (enrollment: Enrollment) => Enrollment
+  readonly policy?: (policy: Policy) => Policy
   readonly prover?: Pick<ValidationRunnerDeps, 'prover'>
   /** The disk answers before it has written: what was committed last is lost at a crash. */
   readonly forgetfulDisk?: boolean
@@ -33,6 +37,34 @@ function beginning(
   return replaced(certificates, {
     begin: (certificate, options) => begin((changed) => certificates.begin(certificate, changed), options),
   })
+}
+
+/** The store that gives clients another certificate than theirs, where there is one to `choose` among all given so far. */
+function delivering(
+  store: Store,
+  choose: (given: readonly CertificateRecord[], due: CertificateRecord) => CertificateRecord | undefined,
+): Store {
+  const given: CertificateRecord[] = []
+  return replaced(store, {
+    certificates: replaced(store.certificates, {
+      findForAccount: async (...asked) => {
+        const due = await store.certificates.findForAccount(...asked)
+        if (due === undefined) return undefined
+        const other = choose(given, due)
+        given.push(due)
+        return other ?? due
+      },
+    }),
+  })
+}
+
+function namesOf({ certificateDer }: CertificateRecord): string | undefined {
+  return certificateDer === undefined ? undefined : new X509Certificate(certificateDer).subjectAltName
+}
+
+/** The store with other lists than those that were made. */
+function listing(store: Store, change: (crls: CrlStore) => Partial<CrlStore>): Store {
+  return replaced(store, { crls: replaced(store.crls, change(store.crls)) })
 }
 
 /** The store with other times of retention. */
@@ -161,6 +193,137 @@ export const PLANTS = {
             return store.retention.sweep(later, { now: new Date(now.getTime() + aheadSeconds * 1000), batch })
           },
         }),
+      }),
+  },
+  /** Allows every name, as often as rules allow. */
+  'no-policy': {
+    policy: (policy) => ({
+      decide: async (request) => {
+        const decision = await policy.decide(request)
+        const isForNames = decision.reasons.every(({ code }) => code === 'name-denied' || code === 'name-not-allowed')
+        return isForNames ? { outcome: 'allow', reasons: [] } : decision
+      },
+    }),
+  },
+  /** Says that an account is closed, and leaves it open. */
+  'open-account': {
+    store: (store) =>
+      replaced(store, {
+        accounts: replaced(store.accounts, { deactivate: (directory, id) => store.accounts.find(directory, id) }),
+      }),
+  },
+  /** Revokes for a compromised key, and does not block the key (KF-C13). */
+  'open-key': {
+    store: (store) =>
+      replaced(store, {
+        certificates: replaced(store.certificates, {
+          revoke: (key, options) => store.certificates.revoke(key, { ...options, reason: 4 }),
+        }),
+      }),
+  },
+  /** Another client's certificate. */
+  'strange-certificate': {
+    store: (store) => delivering(store, (given, due) => given.find((one) => namesOf(one) !== namesOf(due))),
+  },
+  /** The certificate of an order before, with its key. */
+  'former-certificate': {
+    store: (store) => delivering(store, (given, due) => given.find((one) => namesOf(one) === namesOf(due))),
+  },
+  /** A list with somebody on it whom nobody revoked. */
+  'crl-of-strangers': {
+    store: (store) =>
+      listing(store, (crls) => ({
+        revokedEntries: async (issuerId, now) => {
+          const { entries, upTo } = await crls.revokedEntries(issuerId, now)
+          return { entries: [...entries, { serial: '7f00', revokedAt: now, reason: 0 }], upTo }
+        },
+      })),
+  },
+  /** A list whose signature was damaged on its way. */
+  'damaged-crl': {
+    store: (store) =>
+      listing(store, (crls) => ({
+        latest: async (issuerId) => {
+          const crl = await crls.latest(issuerId)
+          if (crl === undefined) return undefined
+          const crlDer = Buffer.from(crl.crlDer)
+          crlDer[crlDer.length - 1] = (crlDer.at(-1) ?? 0) ^ 1
+          return { ...crl, crlDer }
+        },
+      })),
+  },
+  /** Every other look finds the list before the last. */
+  'former-crl': {
+    store: (store) => {
+      const seen: CrlRecord[] = []
+      let looks = 0
+      return listing(store, (crls) => ({
+        latest: async (issuerId) => {
+          const crl = await crls.latest(issuerId)
+          if (crl !== undefined && crl.number !== seen.at(-1)?.number) seen.push(crl)
+          return (looks++ % 2 === 0 ? seen.at(-2) : undefined) ?? crl
+        },
+      }))
+    },
+  },
+  /** A publisher that never hears that a list grows old. */
+  'old-crl': {
+    store: (store) => {
+      let isMade = false
+      return listing(store, (crls) => ({
+        lease: async (...asked) => {
+          if (isMade) return false
+          isMade = await crls.lease(...asked)
+          return isMade
+        },
+      }))
+    },
+  },
+  /** The right to build a list is taken once more when it is made, and never given back (KF-D05). */
+  'kept-lease': {
+    store: (store) =>
+      listing(store, (crls) => ({
+        publish: async (crl, upTo, audit) => {
+          const outcome = await crls.publish(crl, upTo, audit)
+          const leaseUntil = new Date(crl.thisUpdate.getTime() + 1)
+          await crls.lease(crl.issuerId, { owner: 'nobody', now: crl.thisUpdate, leaseUntil })
+          return outcome
+        },
+      })),
+  },
+  /** Nobody looks for proofs that are to be tried again. */
+  'no-retries': {
+    store: (store) => replaced(store, { validationJobs: replaced(store.validationJobs, { lease: async () => [] }) }),
+  },
+  /** From some time on, nobody gets a certificate. */
+  'no-renewal': {
+    enrollment: (enrollment) => {
+      let issued = 0
+      return replaced(enrollment, {
+        enroll: async (request) => {
+          if (request.requester.kind === 'account' && ++issued > 3) return { outcome: 'not-ready' }
+          return enrollment.enroll(request)
+        },
+      })
+    },
+  },
+  /** Whoever is refused sees the server fail. */
+  'failing-refusal': {
+    store: (store) =>
+      replaced(store, {
+        decisions: replaced(store.decisions, { append: () => Promise.reject(new Error('planted')) }),
+      }),
+  },
+  /** Cannot start. */
+  'no-start': { store: (store) => replaced(store, { takeOver: () => Promise.reject(new Error('planted')) }) },
+  /** Waits for something after its end. */
+  'kept-timer': {
+    store: (store, process) =>
+      replaced(store, {
+        close: () => {
+          void process.clock.sleep(365 * DAY_MS)
+          return store.close()
+        },
       }),
   },
 } as const satisfies Record<string, Plant>

@@ -100,12 +100,13 @@ export async function startServer(process: Process, parts: ServerParts): Promise
   const clockGuard = await guardAcceptedByOperator(store, clock, config)
   const issuer = authority.issuer(withDeadline(parts.signer.usedBy(process), clock))
   const issuers = new Map([[issuer.name, issuer]])
-  const directories = parts.hasRules
+  const built = parts.hasRules
     ? await buildDirectories(
         { ...config, policy: { ...config.policy, file: 'simulated.yaml' } },
         await policyOfRules({ config, store, clock, clockGuard }),
       )
     : await buildDirectories(config)
+  const directories = built.map((one) => ({ ...one, policy: plant.policy?.(one.policy) ?? one.policy }))
   if (!parts.hasRules) await recordPolicies({ config, store, clock, log })
   const common = { store, clock, random, log, metrics }
 

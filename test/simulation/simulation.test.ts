@@ -32,8 +32,17 @@ test('one seed has one history, and another seed another', async () => {
   assert.notEqual(await run('other'), first)
 })
 
-/** Which rules may tell of a planted fault, and how wild a life shows it soon. */
-const FINDS: Readonly<Record<Exclude<PlantName, 'none'>, { rules: string[]; crashRate: number; days: number }>> = {
+interface Find {
+  /** Which rules may tell of it. */
+  readonly rules: readonly string[]
+  /** How wild, long and populous a life shows it soon. */
+  readonly crashRate: number
+  readonly days: number
+  readonly members?: number
+  readonly toTheEnd?: boolean
+}
+
+const FINDS: Readonly<Record<Exclude<PlantName, 'none'>, Find>> = {
   'lost-commits': { rules: ['nothing-lost', 'known-to-store', 'one-serial'], crashRate: 20, days: 1 },
   'early-retention': { rules: ['nothing-lost'], crashRate: 0, days: 1.2 },
   'no-retention': { rules: ['retention'], crashRate: 0, days: 0.5 },
@@ -52,12 +61,27 @@ const FINDS: Readonly<Record<Exclude<PlantName, 'none'>, { rules: string[]; cras
   'no-names': { rules: ['issued-names'], crashRate: 8, days: 0.6 },
   'early-names': { rules: ['issued-names'], crashRate: 8, days: 0.6 },
   'no-resume': { rules: ['orders-end'], crashRate: 8, days: 2 },
+  'no-policy': { rules: ['policy'], crashRate: 0, days: 1 },
+  'open-account': { rules: ['ended-account'], crashRate: 0, days: 1 },
+  'open-key': { rules: ['blocked-key'], crashRate: 0, days: 1 },
+  'strange-certificate': { rules: ['names'], crashRate: 0, days: 0.5 },
+  'former-certificate': { rules: ['key'], crashRate: 0, days: 1 },
+  'crl-of-strangers': { rules: ['crl-entries'], crashRate: 0, days: 0.1 },
+  'damaged-crl': { rules: ['signature'], crashRate: 0, days: 0.1 },
+  'former-crl': { rules: ['crl-number'], crashRate: 0, days: 1 },
+  'old-crl': { rules: ['crl-valid'], crashRate: 0, days: 2, members: 1 },
+  'kept-lease': { rules: ['leases-end'], crashRate: 0, days: 0.1, members: 1, toTheEnd: true },
+  'no-retries': { rules: ['jobs-end'], crashRate: 0, days: 0.5 },
+  'no-renewal': { rules: ['availability'], crashRate: 0, days: 1.5, members: 3 },
+  'failing-refusal': { rules: ['no-failure'], crashRate: 0, days: 0.5 },
+  'no-start': { rules: ['starts'], crashRate: 0, days: 0.1 },
+  'kept-timer': { rules: ['nothing-leaks'], crashRate: 0, days: 0.1, members: 1, toTheEnd: true },
 }
 
-for (const [plant, { rules, crashRate, days }] of Object.entries(FINDS)) {
+for (const [plant, { rules, ...life }] of Object.entries(FINDS)) {
   test(`a planted fault, ${plant}, is found by one of three seeds`, async () => {
     for (const seed of ['1', '2', '3']) {
-      const options = { seed, days, members: 12, crashRate, faultRate: 0, toTheEnd: false }
+      const options = { seed, members: 12, faultRate: 0, toTheEnd: false, ...life }
       const { failure } = await simulate({ ...options, plant: plant as PlantName })
       if (failure === undefined) continue
       assert.ok(failure instanceof Violation, `${failure}`)

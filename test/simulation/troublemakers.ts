@@ -77,7 +77,7 @@ const ACTS: Readonly<Record<Trouble, Act>> = {
     own.mood = () => 'well'
   },
 
-  /** Loses its key, says so, and tries to have it certified again. */
+  /** Loses its key, says so, and tries to have it certified again; then closes its account, and tries with that. */
   compromised: async (client, { own }) => {
     const { witness, world } = client.parts
     own.mood = () => 'well'
@@ -85,12 +85,17 @@ const ACTS: Readonly<Record<Trouble, Act>> = {
     const certificate = await obtain(client, own, key)
     await client.revoke(certificate, 1, { jwk: key })
     witness.keyCompromised(key)
-    await obtain(client, own, key).then(
-      () => world.check('blocked-key', false, () => `${own.name} got a certificate for a compromised key`),
-      (error: unknown) => {
-        if (!isOrdinary(error)) throw error
-      },
-    )
+    const mustNot = (rule: string, what: string, attempt: Promise<unknown>): Promise<void> =>
+      attempt.then(
+        () => world.check(rule, false, () => `${own.name} got a certificate ${what}`),
+        (error: unknown) => {
+          if (!isOrdinary(error)) throw error
+        },
+      )
+    await mustNot('blocked-key', 'for a compromised key', obtain(client, own, key))
+    await client.deactivate()
+    await mustNot('ended-account', 'for a closed account', obtain(client, own))
+    client.begin()
   },
 
   /** Does everything many times at once. */
