@@ -1,11 +1,8 @@
 import type { Exchange } from './exchange.ts'
+import { idleTimeAfter, setIdleTime } from './idle-time.ts'
 
 /** The rest of an unread body that is worth reading, to keep the connection; more than this and it is closed. */
 const MAX_DISCARDED_BYTES = 1 << 20
-
-/** Pooled connections of clients and proxies live 60 to 90 s; ours must outlive them, and say so (CQ-T02). */
-export const KEEP_ALIVE_SECONDS = 120
-const KEEP_ALIVE = `timeout=${KEEP_ALIVE_SECONDS}`
 
 /**
  * Sends a whole answer. `headers` is a flat list of names and values whose spelling and repetition reach the wire as
@@ -20,7 +17,11 @@ export function send(exchange: Exchange, status: number, headers: string[], body
   const length = Buffer.byteLength(body)
   if (!isBodiless) headers.push('Content-Length', String(length))
   if (mustClose(exchange)) headers.push('Connection', 'close')
-  else if (response.shouldKeepAlive) headers.push('Keep-Alive', KEEP_ALIVE)
+  else if (response.shouldKeepAlive) {
+    const { toldSeconds, closedMs } = idleTimeAfter(headers)
+    headers.push('Keep-Alive', `timeout=${toldSeconds}`)
+    setIdleTime(exchange.request.socket, closedMs)
+  }
   response.writeHead(status, headers)
   if (exchange.method === 'HEAD' || isBodiless) response.end()
   // As text, header and body leave in one record; without a character beyond ASCII, Latin-1 is the same and is cheaper.

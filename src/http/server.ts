@@ -16,13 +16,9 @@ import { answerClientError } from './client-error.ts'
 import type { Exchange } from './exchange.ts'
 import { isCanonicalPath, originForm } from './exchange.ts'
 import { HandshakeGate } from './handshake-gate.ts'
-import { KEEP_ALIVE_SECONDS, send } from './respond.ts'
+import { SILENCE_MS, setIdleTime } from './idle-time.ts'
+import { send } from './respond.ts'
 
-/**
- * A connection on which nothing moves for this long is closed, be it idle or in the middle of a request: longer than we tell
- * clients that an idle one lives.
- */
-const SILENCE_MS = KEEP_ALIVE_SECONDS * 1000 + 30_000
 const HANDSHAKE_MS = 10_000
 const HEADERS_MS = 15_000
 /** While draining, an idle connection stays this long, so that a request already on its way is answered. */
@@ -111,8 +107,8 @@ export function createHttpListener(options: HttpListenerOptions): HttpListener {
     const exchange = exchangeOf(request, reply, state, awaitingContinue)
     const { socket } = exchange.request
     underWay.set(socket, exchange)
-    // It may have been given the short time of idle ones.
-    if (state.isDraining) socket.setTimeout(SILENCE_MS)
+    // It may have been given a shorter time while it was idle.
+    setIdleTime(socket, SILENCE_MS)
     handle(exchange).catch((error: unknown) => {
       options.log.error('http.handler_failed', { listener: options.name, error })
       send(exchange, 500, [])
