@@ -4,11 +4,12 @@ import type { Logger } from '../../observe/log.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import { StoreError } from '../store.ts'
 import { Deadlines } from './deadlines.ts'
-import type { Answer, Driver, Prelude, Value } from './driver.ts'
+import type { Driver } from './driver.ts'
 import { endsConnection, LostConnection, sqlState } from './errors.ts'
 import { noConnection } from './no-connection.ts'
 import type { PostgresSettings } from './options.ts'
 import type { Translated } from './statements.ts'
+import type { Answer, Bound, Value } from './wire-query.ts'
 
 /** Beyond this many waiting for a connection, the next is refused at once. */
 const MAX_WAITING = 2_000
@@ -18,7 +19,7 @@ const ANSWER_SLACK_MS = 2_000
 /** One connection in use. */
 export interface Connection {
   /** @throws {LostConnection} when it broke; an error with a SQLSTATE otherwise */
-  query(statement: Translated, values: readonly Value[], prelude?: readonly Prelude[]): Promise<Answer>
+  query(statement: Translated, values: readonly Value[], prelude?: readonly Bound[]): Promise<Answer>
   /** Gives it back; a broken one is closed. */
   release(): void
 }
@@ -68,7 +69,9 @@ export class Connections {
     let client: PoolClient
     this.#users += 1
     try {
-      if (this.#pool.idleCount === 0) await this.#driver.prepareToConnect()
+      // Where all are in use, one is waited for.
+      if (this.#pool.idleCount === 0 && this.#pool.totalCount < this.#settings.poolSize)
+        await this.#driver.prepareToConnect()
       client = await this.#pool.connect()
     } catch (error) {
       this.#left()
@@ -117,7 +120,7 @@ export class Connections {
     client: ClientBase,
     statement: Translated,
     values: readonly Value[],
-    prelude: readonly Prelude[],
+    prelude: readonly Bound[],
   ): Promise<Answer> {
     this.#metrics?.count('chancery_store_round_trips_total')
     const longestMs = this.#settings.statementTimeout * 1000 + ANSWER_SLACK_MS

@@ -1,7 +1,7 @@
 import type { LockMode, Sql, SqlValue } from '../sql/database.ts'
 import type { Connection } from './connections.ts'
-import type { Answer, Prelude } from './driver.ts'
 import type { StatementCache, Translated } from './statements.ts'
+import type { Answer, Bound } from './wire-query.ts'
 
 const COMMIT = { text: 'COMMIT', name: undefined }
 const ROLLBACK = { text: 'ROLLBACK', name: undefined }
@@ -17,14 +17,14 @@ export class Session implements Sql {
   readonly #connection: Connection
   readonly #statements: StatementCache
   /** What travels before the next statement. */
-  #waiting: Prelude[]
+  #waiting: Bound[]
   /** BEGIN was sent. */
   inTransaction = false
   /** There is something to commit. */
   needsCommit = false
 
   /** @param begin travels with the first statement */
-  constructor(connection: Connection, statements: StatementCache, begin: readonly Prelude[]) {
+  constructor(connection: Connection, statements: StatementCache, begin: readonly Bound[]) {
     this.#connection = connection
     this.#statements = statements
     this.#waiting = [...begin]

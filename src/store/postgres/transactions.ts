@@ -5,10 +5,10 @@ import type { Metrics } from '../../observe/metrics.ts'
 import type { Database, Sql, SqlValue } from '../sql/database.ts'
 import { StoreError } from '../store.ts'
 import type { Connections } from './connections.ts'
-import type { Answer, Prelude, Value } from './driver.ts'
 import { endsConnection, type RetryReason, retryReason, sqlState, toStoreError, wasSkipped } from './errors.ts'
 import { rollBack, Session } from './session.ts'
 import { StatementCache } from './statements.ts'
+import type { Answer, Bound, Value } from './wire-query.ts'
 
 /** How often a write is tried before the caller is told that the database is busy, by the reason of the failure. */
 const ATTEMPTS: Readonly<Record<RetryReason, number>> = {
@@ -107,7 +107,7 @@ export class Transactions implements Database {
     }
   }
 
-  #begin(isolation: Isolation): readonly Prelude[] {
+  #begin(isolation: Isolation): readonly Bound[] {
     return [`BEGIN ISOLATION LEVEL ${isolation}`, ...this.#options.local].map((text) => ({
       text,
       name: undefined,
@@ -115,7 +115,7 @@ export class Transactions implements Database {
     }))
   }
 
-  async #attemptWrite<T>(fn: (sql: Sql) => Promise<T>, begin: readonly Prelude[]): Promise<Attempt<T>> {
+  async #attemptWrite<T>(fn: (sql: Sql) => Promise<T>, begin: readonly Bound[]): Promise<Attempt<T>> {
     const connection = await this.#connections.take()
     const session = new Session(connection, this.#statements, begin)
     try {
